@@ -1,0 +1,148 @@
+"""Settings of every process, resolved once at start from the environment (`DUTCHBOOK_*`) into frozen values.
+
+Nothing reads the environment later, and secrets never print. A wrong setting stops the process at start with its name.
+"""
+
+from pathlib import Path
+from typing import Literal, Self, TypeVar
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schemas.records import Region
+
+SECOND_NS = 1_000_000_000
+MILLISECOND_NS = 1_000_000
+
+
+class SettingsError(ValueError):
+    """A setting is missing or wrong; the message names its environment variable."""
+
+
+class Settings(BaseSettings):
+    """Base of all settings: environment only, frozen; variables of other processes are left alone."""
+
+    model_config = SettingsConfigDict(env_prefix="DUTCHBOOK_", frozen=True, extra="ignore", env_ignore_empty=True)
+
+
+class KafkaSettings(Settings):
+    """The two clusters and which of them this process may write to."""
+
+    kafka_us: str = "127.0.0.1:19092"
+    kafka_eu: str = "127.0.0.1:29092"
+    data_dir: Path = Path("data")
+
+    def bootstrap(self, region: Region) -> str:
+        """The bootstrap address of a region's cluster."""
+        return self.kafka_us if region == "us" else self.kafka_eu
+
+
+class FeedSettings(Settings):
+    """What both venues' producers share."""
+
+    book_depth: int = Field(32, ge=1, le=1000, description="levels a side")
+    republish_ms: int = Field(2000, ge=100, description="unchanged books of grouped markets are published again")
+    reconcile_ms: int = Field(1500, ge=100, description="how often books are checked against the venue")
+    backoff_initial_ms: int = Field(250, ge=1)
+    backoff_limit_ms: int = Field(30_000, ge=1)
+    dead_letter_ratio: float = Field(0.2, gt=0, le=1, description="of the last 1,000 frames")
+    dead_letter_run: int = Field(100, ge=1, description="consecutive undecodable frames")
+
+
+class KalshiSettings(Settings):
+    """Kalshi's addresses and key. Without a key the public REST books are polled."""
+
+    region: Region = "us"
+    kalshi_rest_url: str = "https://external-api.kalshi.com/trade-api/v2"
+    kalshi_ws_url: str = "wss://external-api-ws.kalshi.com/trade-api/ws/v2"
+    kalshi_key_id: str = ""
+    kalshi_private_key_file: Path | None = None
+    kalshi_poll_ms: int = Field(1000, ge=50, description="REST polling interval when there is no key")
+
+    @model_validator(mode="after")
+    def _key_is_whole(self) -> Self:
+        if bool(self.kalshi_key_id) != (self.kalshi_private_key_file is not None):
+            raise ValueError("DUTCHBOOK_KALSHI_KEY_ID and DUTCHBOOK_KALSHI_PRIVATE_KEY_FILE go together")
+        return self
+
+
+class PolymarketSettings(Settings):
+    """Polymarket's addresses; market data needs no key."""
+
+    region: Region = "eu"
+    polymarket_clob_url: str = "https://clob.polymarket.com"
+    polymarket_gamma_url: str = "https://gamma-api.polymarket.com"
+    polymarket_ws_url: str = "wss://ws-subscriptions-clob.polymarket.com/ws/market"
+
+
+class PaperSettings(Settings):
+    """How paper orders are filled."""
+
+    mode: Literal["paper"] = "paper"
+    paper_latency_ms: int = Field(50, ge=0, description="from an order's arrival to its match")
+    paper_order_age_ms: int = Field(5000, ge=1, description="an order older than this is rejected: its leg is naked")
+    freshness_ms: int = Field(5000, ge=1, description="a book older than this fills nothing")
+
+
+class DetectorSettings(Settings):
+    """The detector's gates."""
+
+    freshness_ms: int = Field(5000, ge=1, description="a leg whose proof is older than this does not count")
+    minimum_net_microdollars: int = Field(1, ge=1, description="an opportunity nets at least this")
+    detector_web_port: int = Field(6066, ge=1, le=65535, description="Faust's own pages, on 127.0.0.1")
+
+
+class ExecutorSettings(Settings):
+    """The executor's limits."""
+
+    limit_group_contracts: int = Field(500, ge=1, description="contracts per group, open and in flight")
+    limit_venue_dollars: int = Field(2000, ge=1, description="capital per venue, open and in flight")
+    limit_open_tickets: int = Field(20, ge=1, description="unfinished tickets at once")
+    cool_down_ms: int = Field(1000, ge=0, description="after an opportunity closes until its basket is armed again")
+    executor_maximum_age_ms: int = Field(10_000, ge=1, description="an older opportunity event is passed over")
+    executor_unknown_ms: int = Field(10_000, ge=1, description="an order unanswered for longer is reported")
+    executor_web_port: int = Field(6067, ge=1, le=65535, description="Faust's own pages, on 127.0.0.1")
+
+
+class InfluxSettings(Settings):
+    """The time-series store."""
+
+    influx_url: str = "http://127.0.0.1:8086"
+    influx_token: SecretStr = SecretStr("dutchbook:dutchbook")
+    influx_org: str = "-"
+    influx_bucket: str = "market/autogen"
+
+
+class PostgresSettings(Settings):
+    """The relational store."""
+
+    postgres_dsn: SecretStr = SecretStr("postgresql://dutchbook@127.0.0.1:5432/dutchbook")
+
+
+class SinkSettings(Settings):
+    """When a sink flushes, whichever comes first, and how it backs off."""
+
+    sink_batch_records: int = Field(2000, ge=1)
+    sink_batch_ms: int = Field(50, ge=1)
+    sink_backoff_initial_ms: int = Field(200, ge=1)
+    sink_backoff_limit_ms: int = Field(10_000, ge=1)
+    sink_dead_letter_run: int = Field(100, ge=1)
+    sink_dead_letter_ratio: float = Field(0.2, gt=0, le=1, description="of the last 1,000 records")
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def load(kind: type[S]) -> S:
+    """Read one kind of settings from the environment; raises SettingsError naming every wrong variable."""
+    try:
+        return kind()
+    except ValidationError as error:
+        problems = [_problem(detail["loc"], detail["msg"]) for detail in error.errors()]
+        raise SettingsError("; ".join(problems)) from None
+
+
+def _problem(location: tuple[int | str, ...], message: str) -> str:
+    if not location:
+        return message
+    return f"DUTCHBOOK_{str(location[0]).upper()}: {message}"
