@@ -1,0 +1,56 @@
+# One verb per job. Only Python 3.11+, make and git are assumed; everything else comes by `make setup`.
+
+PYTHON ?= python3
+BIN    := .venv/bin
+# Stack tests in the order in which a failure says most. Folders that do not exist yet are left out.
+STACK_TESTS := $(wildcard tests/contract tests/integration tests/replay tests/faults)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev demo live test test-unit test-stack faults check bench lock clean clean-cache
+
+help: ## list these verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+setup: ## fetch and build every part (Python packages, Java, Kafka, InfluxDB, Postgres); quick when done
+	@$(PYTHON) infra/local/bootstrap.py
+
+setup-dev:
+	@$(PYTHON) infra/local/bootstrap.py --dev
+
+demo: setup ## play the shipped recording through the whole stack until Ctrl-C
+	@$(BIN)/dutchbook up
+
+live: setup ## paper trading on the venues' live books (see README for keys)
+	@$(BIN)/dutchbook up --live
+
+test: test-unit test-stack ## unit tests (no stack), then the tests on the running stack
+
+test-unit: setup-dev
+	$(BIN)/pytest tests/unit
+
+test-stack: test-unit
+ifneq ($(STACK_TESTS),)
+	$(BIN)/pytest -m "not long" $(STACK_TESTS)
+endif
+
+faults: setup-dev ## kill every process at several moments on both tapes (long)
+	$(BIN)/pytest -s -m long tests/faults
+
+check: setup-dev ## style, types, and which room may import which
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup ## measure this machine: books per second, latencies
+	@$(BIN)/python -m bench
+
+lock: setup-dev ## resolve again and rewrite every lock file in infra/local/locks
+	@$(BIN)/python -m infra.local.lock
+
+clean: ## remove the environment, run data and tool caches of this clone
+	rm -rf .venv build data .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+clean-cache: ## remove the downloaded and built parts shared by all clones of this user
+	@$(PYTHON) infra/local/bootstrap.py --clean-cache

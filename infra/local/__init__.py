@@ -1,0 +1,1 @@
+"""One machine: fetching the parts, starting them, watching them, stopping them."""
