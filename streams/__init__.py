@@ -1,0 +1,1 @@
+"""Stream processing: the pure core and the thin Faust apps around it."""
