@@ -1,0 +1,1 @@
+"""Kalshi: the us region's venue."""

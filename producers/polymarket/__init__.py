@@ -1,0 +1,1 @@
+"""Polymarket (international): the eu region's venue."""
