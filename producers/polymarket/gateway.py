@@ -1,0 +1,8 @@
+"""`python -m producers.polymarket.gateway`: Polymarket's paper gateway, in the eu region only."""
+
+import sys
+
+from producers.paper_gateway import main
+
+if __name__ == "__main__":
+    sys.exit(main("polymarket"))
