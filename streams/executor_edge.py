@@ -1,0 +1,244 @@
+"""The executor's edge around `streams.core.legging`: everything that waits, reads a clock or sends.
+
+It reads opportunities and both venues' executions in the us region, lets the core decide, and publishes tickets, orders
+and alerts. Orders leave only after the broker has acknowledged their ticket, so no order exists without its ticket, and
+an event is acknowledged only when everything that followed from it has been delivered.
+
+Whenever the topics are assigned to this worker, the core is built anew from the ticket topic, and orders without an
+answer are sent again under their old ids: a gateway answers each id once.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from confluent_kafka import Message
+
+from runtime import kafka, logs, metrics
+from runtime.health import HeartbeatSender
+from runtime.metrics import MetricReporter
+from runtime.settings import MILLISECOND_NS, ExecutorSettings, KafkaSettings
+from schemas.codec import DecodeError, decode_record, encode
+from schemas.records import Control, Execution, Group, Opportunity, Order, Region, Ticket
+from schemas.topics import HOME, REGIONS, local_name, venue_topic
+from schemas.units import MONEY_SCALE
+from streams.app import OrderedAcks, ProgressWatch, Token
+from streams.core.legging import Decision, Executor, Rules
+from streams.core.risk import ControlRefused, Limits
+from streams.reference import ReferenceFollower
+
+OPPORTUNITY_TOPIC: Final = "opportunity"
+EXECUTION_TOPICS: Final = tuple(venue_topic("execution", venue, "us") for venue in HOME)
+EVENT_TOPICS: Final = (OPPORTUNITY_TOPIC, *EXECUTION_TOPICS)
+GROUP_TOPIC: Final = "group"
+CONTROL_TOPICS: Final[dict[str, Region]] = {local_name("control", origin, "us"): origin for origin in REGIONS}
+TICKET_TOPIC: Final = "ticket"
+
+
+def rules_of(settings: ExecutorSettings) -> Rules:
+    """The core's bounds from the settings."""
+    limits = Limits(
+        group_contracts=settings.limit_group_contracts,
+        venue_money=settings.limit_venue_dollars * MONEY_SCALE,
+        open_tickets=settings.limit_open_tickets,
+    )
+    return Rules(
+        limits=limits,
+        cool_down_ns=settings.cool_down_ms * MILLISECOND_NS,
+        unknown_after_ns=settings.executor_unknown_ms * MILLISECOND_NS,
+        maximum_age_ns=settings.executor_maximum_age_ms * MILLISECOND_NS,
+    )
+
+
+class ExecutorEdge:
+    """The worker around the core. All but starting and rebuilding runs on the event loop's thread."""
+
+    def __init__(self, kafka_settings: KafkaSettings, settings: ExecutorSettings) -> None:
+        self._bootstrap = kafka_settings.kafka_us
+        self._log = logs.configure("executor")
+        self._publisher = kafka.Publisher(self._bootstrap, "dutchbook-executor")
+        self._dead_letters = kafka.DeadLetters(self._publisher, "executor", ratio=0.2, run=100)
+        self._follower = ReferenceFollower(self._bootstrap, [GROUP_TOPIC, *CONTROL_TOPICS])
+        self._core = Executor(rules_of(settings))
+        self._acks = OrderedAcks()
+        self._watch = ProgressWatch(self._bootstrap, "dutchbook-executor", EVENT_TOPICS)
+        self._ready = asyncio.Event()
+        self._generation = 0
+        self._active = False
+        self._started = False
+        self._reporters = (
+            HeartbeatSender("executor", "us", self._send),
+            MetricReporter("executor", "us", self._send),
+        )
+
+    # -- the life of a worker ------------------------------------------------------------------------------------
+
+    async def assigned(self, partitions: set[tuple[str, int]]) -> None:
+        """Build the core anew when the events are ours, and send again what was never answered."""
+        self._ready.clear()
+        self._generation += 1
+        if not self._started:
+            await asyncio.to_thread(self._start)
+        self._acks.forget()
+        self._watch.assigned(partitions)
+        self._active = any(topic in EVENT_TOPICS for topic, _ in partitions)
+        if self._active:
+            self._core = await asyncio.to_thread(self._rebuild)
+            pending = self._core.pending_orders()
+            self._send_orders(pending, None)
+            self._log.info("events assigned", orders_sent_again=len(pending))
+        self._ready.set()
+
+    async def revoked(self) -> None:
+        """Let go: another worker, or this one anew, takes over from the topics."""
+        self._active = False
+        self._ready.clear()
+        self._generation += 1
+        self._acks.forget()
+        await asyncio.to_thread(self._publisher.flush)
+
+    async def stop(self) -> None:
+        """Deliver what is under way and end the threads."""
+        for reporter in self._reporters if self._started else ():
+            await asyncio.to_thread(reporter.stop)
+        await asyncio.to_thread(self._follower.stop)
+        await asyncio.to_thread(self._publisher.flush)
+        await asyncio.sleep(0)  # orders that waited for their ticket's delivery are sent now
+        await asyncio.to_thread(self._publisher.close)
+
+    async def ready(self) -> bool:
+        """Wait until the core knows everything that it must.
+
+        False when the topics were assigned anew meanwhile: the event in hand is of the time before, and it comes again.
+        """
+        generation = self._generation
+        await self._ready.wait()
+        return generation == self._generation
+
+    def take(self, event: Any) -> None:
+        """One record of an event topic. Raises only when the worker cannot go on."""
+        message = event.message
+        token = self._acks.add(event)
+        self.take_references()
+        try:
+            decision = self._decide(message.topic, event.value or b"")
+        except Exception as error:  # what the core cannot take is diverted, and the next event served
+            self._divert(message.topic, event.value, error, message.partition, message.offset)
+        else:
+            self._publish(decision, token)
+            self._dead_letters.good()
+        token.seal()
+        self._watch.processed(message.topic, message.partition, message.offset)
+
+    def tick(self) -> None:
+        """Once a second: take in references, report unanswered orders, and notice lost deliveries."""
+        self._publisher.check()
+        if self._active and self._ready.is_set():
+            self.take_references()
+            self._publish(self._core.on_time(time.time_ns()), None)
+
+    # -- inputs --------------------------------------------------------------------------------------------------
+
+    def _decide(self, topic: str, value: bytes) -> Decision:
+        now_ns = time.time_ns()
+        if topic == OPPORTUNITY_TOPIC:
+            return self._core.on_opportunity(decode_record(value, Opportunity), now_ns)
+        return self._core.on_execution(decode_record(value, Execution), now_ns)
+
+    def take_references(self) -> None:
+        """Take in the groups and controls that came since the last call."""
+        for message in self._follower.drain():
+            self._take_reference(message)
+
+    def _take_reference(self, message: Message) -> None:
+        topic, value = message.topic(), message.value()
+        key = (message.key() or b"").decode(errors="replace")
+        try:
+            if topic != GROUP_TOPIC:
+                self._core.on_control(_control(CONTROL_TOPICS[topic], key, value))
+            elif value is None:
+                self._core.on_group_removed(key)
+            else:
+                self._core.on_group(decode_record(value, Group))
+        except (DecodeError, ControlRefused) as error:
+            self._divert(topic, value, error, message.partition(), message.offset())
+
+    def _divert(self, topic: str, value: bytes | None, error: Exception, partition: int, offset: int) -> None:
+        if isinstance(error, DecodeError):
+            metrics.DECODE_ERRORS.labels(topic).inc()
+        self._dead_letters.send(topic, value, error, partition=partition, offset=offset)
+        self._publisher.flush()  # the event is acknowledged only after this
+
+    # -- outputs -------------------------------------------------------------------------------------------------
+
+    def _publish(self, decision: Decision, token: Token | None) -> None:
+        """Tickets and alerts at once; orders when every ticket is acknowledged by the broker."""
+        for state in decision.reached:
+            metrics.TICKETS.labels(state).inc()
+        if token is not None:
+            token.expect(len(decision.tickets) + len(decision.orders) + len(decision.alerts))
+        loop, left = asyncio.get_running_loop(), len(decision.tickets)
+
+        def ticket_delivered(message: Message) -> None:  # on the thread of the delivery reports
+            nonlocal left
+            left -= 1
+            if left == 0 and decision.orders:
+                loop.call_soon_threadsafe(self._send_orders, decision.orders, token)
+            if token is not None:
+                token.done_one(message)
+
+        for ticket in decision.tickets:
+            self._publisher.publish(
+                TICKET_TOPIC, encode(ticket), key=ticket.ticket_id.encode(), delivered=ticket_delivered
+            )
+        for alert in decision.alerts:
+            delivered = None if token is None else token.done_one
+            self._publisher.publish("alert", encode(alert), key=alert.source.encode(), delivered=delivered)
+
+    def _send_orders(self, orders: Sequence[Order], token: Token | None) -> None:
+        delivered = None if token is None else token.done_one
+        for order in orders:
+            metrics.ORDERS.labels(order.venue).inc()
+            topic = local_name(f"order.{order.venue}", "us", "us")
+            self._publisher.publish(topic, encode(order), key=order.ticket_id.encode(), delivered=delivered)
+
+    def _send(self, topic: str, key: bytes, value: bytes) -> None:
+        self._publisher.publish(topic, value, key=key)
+
+    # -- beginnings ----------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        for message in self._follower.start_and_wait():
+            self._take_reference(message)
+        for reporter in self._reporters:
+            reporter.start()
+        self._watch.start()
+        self._started = True
+
+    def _rebuild(self) -> Executor:
+        self._publisher.flush()
+        core = Executor(self._core.rules, halts=self._core.halts, statuses=self._core.statuses)
+        tickets = self._records(TICKET_TOPIC, Ticket)
+        core.restore(tickets, self._records(OPPORTUNITY_TOPIC, Opportunity), time.time_ns())
+        return core
+
+    def _records(self, topic: str, kind: type[Any]) -> Iterator[Any]:
+        for message in kafka.read_whole(self._bootstrap, [topic]):
+            value = message.value()
+            if value is None:
+                continue
+            try:
+                yield decode_record(value, kind)
+            except DecodeError as error:
+                self._log.error("unreadable record", topic=topic, offset=message.offset(), error=str(error))
+
+
+def _control(origin: Region, scope: str, value: bytes | None) -> Control:
+    """A control record; a tombstone is its origin's resume."""
+    if value is None:
+        return Control(scope=scope, origin=origin, action="resume", reason="removed", limits={}, time_ns=0)
+    control = decode_record(value, Control)
+    if control.origin != origin:
+        raise ControlRefused(f"control of scope {control.scope!r} says origin {control.origin}, came from {origin}")
+    return control
