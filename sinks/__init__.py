@@ -1,0 +1,1 @@
+"""Sinks: what is read from Kafka becomes durable in a store, and only then counts as read."""
