@@ -1,0 +1,201 @@
+"""A tape played through a whole real stack, and everything it left behind, collected for the tests to judge."""
+
+import asyncio
+import json
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psycopg
+
+from infra import summary
+from infra.local.drain import drain
+from infra.local.parts import cache_folder, find_parts
+from infra.local.ports import PortLease
+from infra.local.stack import ALL_PORTS, Stack, StackOptions, unhealthy
+from infra.local.supervise import Supervisor
+from infra.simulator.tape import resolve
+from runtime.kafka import read_whole
+from schemas.codec import decode_books, decode_record
+from schemas.records import Book, Execution, Group, Journal, Market, Opportunity, Order, Record, Ticket
+from schemas.topics import HOME, venue_topic
+from tests.oracle import Expected, PartitionOracle
+
+BOOK_TOPICS = [venue_topic("book", venue, "us") for venue in HOME]
+MARKET_TOPICS = [venue_topic("market", venue, "us") for venue in HOME]
+EXECUTION_TOPICS = [venue_topic("execution", venue, "us") for venue in HOME]
+ORDER_TOPICS = [f"order.{venue}" for venue in HOME]
+
+R = TypeVar("R", bound=Record)
+During = Callable[[Stack, Supervisor], Awaitable[None]]
+Place = tuple[str, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run left: its summary, its records in the order of their topics, and the rows of its stores."""
+
+    tape: Path
+    summary: dict[str, Any]
+    values: dict[Place, tuple[str, bytes | None]]
+    journal: list[Journal]
+    opportunities: list[Opportunity]
+    tickets: list[Ticket]
+    orders: list[Order]
+    executions: list[Execution]
+    influx_books: list[tuple[str, str, int, int]]
+    postgres_tickets: list[str]
+    postgres_executions: list[str]
+    child_logs: dict[str, str]
+
+    def books(self) -> Iterator[Book]:
+        """Every book on the us cluster, repetitions included."""
+        for (topic, _, _), (_, value) in self.values.items():
+            if topic in BOOK_TOPICS and value is not None:
+                yield from decode_books(value)
+
+    def stored_books(self) -> set[tuple[str, str, int, int]]:
+        """Every (venue, market, epoch, sequence) that must be stored."""
+        return {(b.venue, b.market, b.epoch, b.sequence) for b in self.books() if not b.republished}
+
+    def expected_events(self) -> dict[int, list[Expected]]:
+        """What an oracle says to the same inputs in the journal's order, by partition."""
+        return {partition: list(self._replay(partition)) for partition in {entry.partition for entry in self.journal}}
+
+    def _replay(self, partition: int) -> Iterator[Expected]:
+        entries = sorted((e for e in self.journal if e.partition == partition), key=lambda e: (e.epoch, e.position))
+        oracle = PartitionOracle(freshness_ns=5_000_000_000, minimum_net=1)
+        for entry in entries:
+            for item in entry.items:
+                if item.kind == "assign":
+                    fresh = PartitionOracle(oracle.freshness_ns, oracle.minimum_net)
+                    for o in self._open_before(json.loads(item.detail)["opportunity_offset"]):
+                        if o.partition == partition:
+                            fresh.open[basket_of(o)] = "restored"
+                    oracle = fresh
+                elif item.kind == "reference":
+                    yield from self._reference(oracle, item.topic, item.offset)
+                elif item.kind == "input":
+                    stamps = memoryview(item.stamps).cast("q")
+                    for number in range(item.count):
+                        _, value = self.values[item.topic, partition, item.offset + number]
+                        for book in decode_books(value or b""):
+                            yield from oracle.on_book(book, stamps[number])
+
+    def _open_before(self, offset: int) -> list[Opportunity]:
+        """The opportunities that no record before `offset` of their topic has closed."""
+        newest: dict[str, Opportunity] = {}
+        for (topic, _, position), (_, value) in sorted(self.values.items()):
+            if topic == "opportunity" and position < offset and value is not None:
+                opportunity = decode_record(value, Opportunity)
+                newest[opportunity.opportunity_id] = opportunity
+        return [opportunity for opportunity in newest.values() if opportunity.event != "closed"]
+
+    def _reference(self, oracle: PartitionOracle, topic: str, offset: int) -> list[Expected]:
+        key, value = self.values[topic, 0, offset]
+        if topic == "group":
+            return oracle.on_group(key, None if value is None else decode_record(value, Group))
+        return oracle.on_market(decode_record(value or b"", Market))
+
+    def emitted_events(self) -> dict[int, list[Expected]]:
+        """What the detector said, in the oracle's words, by partition."""
+        events: dict[int, list[Expected]] = {}
+        for o in self.opportunities:
+            event = Expected(o.event, basket_of(o), o.quantity, o.gross, o.fees, o.net)
+            events.setdefault(o.partition, []).append(event)
+        return events
+
+
+def basket_of(opportunity: Opportunity) -> tuple[tuple[str, str, str], ...]:
+    """The claims of an opportunity's basket, in order."""
+    return tuple(sorted((leg.venue, leg.market, leg.outcome) for leg in opportunity.legs))
+
+
+def play(
+    tape: str, speed: str, during: During | None = None, settings: dict[str, str] | None = None, limit_s: float = 600
+) -> Outcome:
+    """Play a tape to its end through a fresh stack, drain it, and collect everything."""
+    with tempfile.TemporaryDirectory(prefix="dutchbook-scenario-") as folder:
+        Path(folder).chmod(0o755)  # as root, Postgres runs as nobody and must get in
+        return asyncio.run(_play(tape, speed, Path(folder), during, settings or {}, limit_s))
+
+
+async def _play(
+    tape: str, speed: str, data_dir: Path, during: During | None, settings: dict[str, str], limit_s: float
+) -> Outcome:
+    started_ns = time.time_ns()
+    folder = resolve(tape, cache_folder() / "tapes").absolute()
+    with PortLease(ALL_PORTS) as lease:
+        async with Supervisor(data_dir, print, lease.ports) as supervisor:
+            stack = Stack(supervisor, find_parts(), StackOptions(data_dir, folder, speed, settings), lease.ports, print)
+            try:
+                await stack.start()
+                await stack.play()
+                await asyncio.wait_for(_until_ended(stack, supervisor, during), limit_s)
+                problems = list(unhealthy(supervisor))
+                waiting = await drain(stack, supervisor, deadline_s=120)
+                counted = await asyncio.to_thread(
+                    summary.summary,
+                    stack.observer.seen,
+                    stack.addresses,
+                    supervisor.records,
+                    started_ns=started_ns,
+                    healthy=not problems,
+                    drained=not waiting,
+                    problems=[*problems, *waiting],
+                )
+                return await asyncio.to_thread(_collect, folder, stack, counted, data_dir)
+            finally:
+                stack.observer.stop()
+
+
+async def _until_ended(stack: Stack, supervisor: Supervisor, during: During | None) -> None:
+    if during is not None:
+        await during(stack, supervisor)
+    while not await stack.tape_ended():
+        await asyncio.sleep(0.25)
+    await asyncio.sleep(1.0)
+
+
+def _collect(tape: Path, stack: Stack, counted: dict[str, Any], data_dir: Path) -> Outcome:
+    topics = [
+        "group", "journal.detector", "opportunity", "ticket",
+        *BOOK_TOPICS, *MARKET_TOPICS, *EXECUTION_TOPICS, *ORDER_TOPICS,
+    ]  # fmt: skip
+    values = {
+        (message.topic(), message.partition(), message.offset()): (
+            (message.key() or b"").decode(),
+            message.value(),
+        )
+        for message in read_whole(stack.addresses.kafka_us, topics)
+    }
+
+    def all_of(kind: type[R], *names: str) -> list[R]:
+        return [
+            decode_record(value, kind)
+            for (topic, _, _), (_, value) in sorted(values.items())
+            if topic in names and value is not None
+        ]
+
+    with summary.InfluxReader(stack.addresses.influx_url) as reader:
+        points = reader.query('SELECT "sequence", "epoch", "venue", "market" FROM "book"')
+    with psycopg.connect(stack.addresses.postgres_dsn) as connection:
+        tickets = [row[0] for row in connection.execute("SELECT ticket_id FROM tickets")]
+        executions = [row[0] for row in connection.execute("SELECT execution_id FROM executions")]
+    return Outcome(
+        tape=tape,
+        summary=counted,
+        values=values,
+        journal=all_of(Journal, "journal.detector"),
+        opportunities=all_of(Opportunity, "opportunity"),
+        tickets=all_of(Ticket, "ticket"),
+        orders=all_of(Order, *ORDER_TOPICS),
+        executions=all_of(Execution, *EXECUTION_TOPICS),
+        influx_books=[(p["venue"], p["market"], int(p["epoch"]), int(p["sequence"])) for p in points],
+        postgres_tickets=tickets,
+        postgres_executions=executions,
+        child_logs={path.stem: path.read_text(errors="replace") for path in (data_dir / "logs").glob("*.log")},
+    )
