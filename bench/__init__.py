@@ -1,0 +1,1 @@
+"""Measured claims about this machine, each reproducible by one command: `python -m bench`."""
