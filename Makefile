@@ -26,7 +26,7 @@ live: setup ## paper trading on the venues' live books (see README for keys)
 test: test-unit test-stack ## unit tests (no stack), then the tests on the running stack
 
 test-unit: setup-dev
-	$(BIN)/pytest tests/unit
+	$(BIN)/pytest -n 2 tests/unit
 
 test-stack: test-unit
 ifneq ($(STACK_TESTS),)

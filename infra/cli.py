@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from confluent_kafka import KafkaException
 
+from runtime import logs
 from runtime.kafka import DeliveryFailed, KafkaUnavailable, create_topics
 from runtime.settings import KafkaSettings, SettingsError, load
 from schemas.records import Region
@@ -183,6 +185,7 @@ def _up(options: argparse.Namespace) -> int:
     )
     if wanted.summary is not None:
         _check_summary(wanted.summary.absolute())
+    logs.configure("dutchbook", logging.ERROR)  # what the clients warn of, the view shows in its own words
     with View() as view:
         return asyncio.run(up(wanted, view))
 
