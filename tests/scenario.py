@@ -4,7 +4,7 @@ import asyncio
 import json
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,6 +32,7 @@ ORDER_TOPICS = [f"order.{venue}" for venue in HOME]
 R = TypeVar("R", bound=Record)
 During = Callable[[Stack, Supervisor], Awaitable[None]]
 Place = tuple[str, int, int]
+Basket = tuple[tuple[str, str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +62,10 @@ class Outcome:
         """Every (venue, market, epoch, sequence) that must be stored."""
         return {(b.venue, b.market, b.epoch, b.sequence) for b in self.books() if not b.republished}
 
-    def expected_events(self) -> dict[int, list[Expected]]:
-        """What an oracle says to the same inputs in the journal's order, by partition."""
-        return {partition: list(self._replay(partition)) for partition in {entry.partition for entry in self.journal}}
+    def expected_events(self) -> dict[Basket, list[Expected]]:
+        """What an oracle says to the same inputs in the journal's order, by basket."""
+        partitions = {entry.partition for entry in self.journal}
+        return by_basket(event for partition in sorted(partitions) for event in self._replay(partition))
 
     def _replay(self, partition: int) -> Iterator[Expected]:
         entries = sorted((e for e in self.journal if e.partition == partition), key=lambda e: (e.epoch, e.position))
@@ -100,16 +102,22 @@ class Outcome:
             return oracle.on_group(key, None if value is None else decode_record(value, Group))
         return oracle.on_market(decode_record(value or b"", Market))
 
-    def emitted_events(self) -> dict[int, list[Expected]]:
-        """What the detector said, in the oracle's words, by partition."""
-        events: dict[int, list[Expected]] = {}
-        for o in self.opportunities:
-            event = Expected(o.event, basket_of(o), o.quantity, o.gross, o.fees, o.net)
-            events.setdefault(o.partition, []).append(event)
-        return events
+    def emitted_events(self) -> dict[Basket, list[Expected]]:
+        """What the detector said, in the oracle's words, by basket."""
+        return by_basket(
+            Expected(o.event, basket_of(o), o.quantity, o.gross, o.fees, o.net) for o in self.opportunities
+        )
 
 
-def basket_of(opportunity: Opportunity) -> tuple[tuple[str, str, str], ...]:
+def by_basket(events: Iterable[Expected]) -> dict[Basket, list[Expected]]:
+    """The events of each basket in their order; one book may speak of several baskets, in whatever order."""
+    found: dict[Basket, list[Expected]] = {}
+    for event in events:
+        found.setdefault(event.basket, []).append(event)
+    return found
+
+
+def basket_of(opportunity: Opportunity) -> Basket:
     """The claims of an opportunity's basket, in order."""
     return tuple(sorted((leg.venue, leg.market, leg.outcome) for leg in opportunity.legs))
 

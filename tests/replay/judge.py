@@ -74,8 +74,8 @@ def every_input_was_journalled(outcome: Outcome) -> None:
 def the_oracle_agrees(outcome: Outcome) -> None:
     """The detector's events are exactly the oracle's: none missed, none extra, same sizes, same money."""
     emitted, expected = outcome.emitted_events(), outcome.expected_events()
-    for partition in sorted(set(emitted) | set(expected)):
-        assert emitted.get(partition, []) == expected.get(partition, []), f"partition {partition}"
+    for basket in sorted(set(emitted) | set(expected)):
+        assert emitted.get(basket, []) == expected.get(basket, []), f"basket {basket}"
 
 
 def all_that_survives_kills(outcome: Outcome) -> None:

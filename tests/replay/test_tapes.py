@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timeout(900)
 @pytest.fixture(scope="module", params=["btc-15m", "generated"])
 def outcome(request: pytest.FixtureRequest) -> Outcome:
     """One run of each tape: the real one fast, the generated one as it was made."""
-    return play(request.param, "20" if request.param == "btc-15m" else "1")
+    return play(request.param, "40" if request.param == "btc-15m" else "1")
 
 
 def test_the_run_was_healthy(outcome: Outcome) -> None:
