@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import settings
 
 # The same examples in every run; DUTCHBOOK_TEST_EXPLORE=1 looks for new ones.
@@ -73,6 +74,13 @@ def _container(name: str) -> Iterator[str]:
 
         with DockerContainer("influxdb:1.8").with_exposed_ports(8086).with_env("INFLUXDB_DB", "market") as influx:
             yield f"http://{influx.get_container_host_ip()}:{influx.get_exposed_port(8086)}"
+
+
+@pytest.fixture(autouse=True)
+def fresh_logging() -> Iterator[None]:
+    """Logging is set up per process: what a test set up, on streams that end with it, must not reach the next."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
