@@ -24,6 +24,9 @@ from runtime.settings import KafkaSettings, Settings, SettingsError, load
 
 EXIT_SETTINGS: Final = 2
 EXIT_STALLED: Final = 70
+ANSWER_S: Final = 1.0
+SAID_EVERY: Final = 10
+"""Of so many vain questions to the cluster one is logged."""
 
 S = TypeVar("S", bound=Settings)
 
@@ -51,7 +54,7 @@ def make_app(name: str, settings: KafkaSettings, web_port: int) -> Any:
         folder.parent.mkdir(parents=True, exist_ok=True)  # Faust makes the last folder only
     except OSError as error:
         raise _exit(f"DUTCHBOOK_DATA_DIR: {folder.parent} cannot be made: {error.strerror}") from None
-    return faust.App(
+    return _PatientApp(
         f"dutchbook-{name}",
         broker=f"kafka://{settings.kafka_us}",
         version=1,
@@ -75,6 +78,32 @@ def make_app(name: str, settings: KafkaSettings, web_port: int) -> Any:
         web_host="127.0.0.1",
         web_port=web_port,
     )
+
+
+class _PatientApp(faust.App):  # type: ignore[misc]
+    """A worker that waits for its cluster: Faust itself ends when no broker answers while it starts."""
+
+    async def on_first_start(self) -> None:
+        log, host = logs.get(process=self.conf.id), self.conf.broker[0]
+        client = kafka.consumer(f"{host.host}:{host.port}", f"{self.conf.id}-waiting")
+        waited = 0
+        try:
+            while not await asyncio.to_thread(_answers, client):
+                if waited % SAID_EVERY == 0:
+                    log.warning("waiting for the cluster", broker=str(host))
+                waited += 1
+        finally:
+            client.close()
+        await super().on_first_start()
+
+
+def _answers(client: Consumer) -> bool:
+    """Whether the cluster answers within `ANSWER_S`."""
+    try:
+        client.list_topics(timeout=ANSWER_S)
+    except KafkaException:
+        return False
+    return True
 
 
 class Token:

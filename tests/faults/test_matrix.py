@@ -17,7 +17,7 @@ MOMENTS_S = (4.0, 17.0, 19.5, 33.0)
 
 
 @pytest.mark.parametrize("victim", VICTIMS)
-@pytest.mark.parametrize(("tape", "speed"), [("generated", "2"), ("btc-15m", "40")])
+@pytest.mark.parametrize(("tape", "speed"), [("generated", "1"), ("btc-15m", "40")])
 def test_a_process_killed_at_several_moments(tape: str, speed: str, victim: str) -> None:
     async def kill_at_moments(_stack: Stack, supervisor: Supervisor) -> None:
         began = asyncio.get_running_loop().time()
