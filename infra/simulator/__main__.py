@@ -1,4 +1,4 @@
-"""``python -m infra.simulator kalshi --tape FOLDER --port P --speed X [--hold]``: one venue simulator as a process."""
+"""``python -m infra.simulator VENUE --tape FOLDER [--exchange --seed N --rate R]``: one simulator as a process."""
 
 import argparse
 import asyncio
@@ -6,6 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
+from infra.simulator.playback import parse_rate
 from infra.simulator.server import HOST, Options, Simulator, serve
 from infra.simulator.tape import VENUES, Tape, TapeError, parse_speed, resolve
 
@@ -20,6 +21,9 @@ def main(arguments: list[str] | None = None) -> int:
             speed=parse_speed(options.speed),
             hold=options.hold,
             kalshi_public_key=Path(options.kalshi_public_key) if options.kalshi_public_key else None,
+            exchange=options.exchange,
+            seed=options.seed,
+            rate=parse_rate(options.rate),
         )
         asyncio.run(_until_signalled(options.venue, tape, settings))
     except (TapeError, ValueError, OSError) as error:
@@ -52,6 +56,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--hold", action="store_true", help="wait for POST /_simulator/start")
     parser.add_argument("--cache", default="data/tapes", help="where the generated tape is kept")
     parser.add_argument("--kalshi-public-key", metavar="FILE", help="PEM of the key that Kalshi clients sign with")
+    parser.add_argument(
+        "--exchange", action="store_true", help="trade: the tape supplies catalogue and groups only, not the frames"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="what an exchange's traffic and the faults are drawn from")
+    parser.add_argument("--rate", default="50", help="actions a second of an exchange's traffic (0: it rests)")
     return parser
 
 

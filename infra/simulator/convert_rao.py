@@ -13,12 +13,11 @@ from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
-from infra.simulator.exchange import ONE_DOLLAR, TokenBook, fixed
+from infra.simulator.exchange import ONE_DOLLAR, TokenBook, fixed, plain_price
 from infra.simulator.frames import (
     MILLISECOND,
     KalshiWriter,
     PolymarketWriter,
-    plain_price,
     rfc3339,
     write_frames,
     write_json,

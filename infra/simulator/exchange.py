@@ -43,6 +43,20 @@ def contracts(size: int) -> str:
     return f"{size // 100}.{size % 100:02d}"
 
 
+def plain_price(price: int) -> str:
+    """A price in 1e-4 dollar as Polymarket writes it, without trailing zeros: ``4500`` is ``"0.45"``."""
+    return _plain(dollars(price))
+
+
+def plain_size(size: int) -> str:
+    """A size in 1e-2 share as Polymarket writes it: ``1250`` is ``"12.5"``."""
+    return _plain(contracts(size))
+
+
+def _plain(text: str) -> str:
+    return text.rstrip("0").rstrip(".")
+
+
 @dataclass(slots=True)
 class KalshiBook:
     """The bids of one Kalshi market, per outcome, NO bids at NO-leg prices."""

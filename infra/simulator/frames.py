@@ -12,7 +12,6 @@ import yaml
 import zstandard
 
 from infra.simulator.exchange import (
-    ONE_DOLLAR,
     BookFacts,
     KalshiBook,
     TokenBook,
@@ -31,11 +30,6 @@ def rfc3339(milliseconds: int) -> str:
     moment = datetime.fromtimestamp(milliseconds // 1000, UTC).replace(microsecond=milliseconds % 1000 * 1000)
     text = moment.isoformat(timespec="milliseconds" if milliseconds % 1000 else "seconds")
     return text.replace("+00:00", "Z")
-
-
-def plain_price(price: int) -> str:
-    """A price in 1e-4 dollar as Polymarket writes it, without trailing zeros: ``4500`` is ``"0.45"``."""
-    return f"{price // ONE_DOLLAR}.{price % ONE_DOLLAR:04d}".rstrip("0").rstrip(".")
 
 
 @dataclass(slots=True)

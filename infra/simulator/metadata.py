@@ -16,7 +16,7 @@ CENT = 100
 FAR_FUTURE = "2099-12-31T00:00:00Z"
 OPENED = "2026-01-01T00:00:00Z"
 DEFAULT_FEE = {"r": 0.07, "e": 1, "to": True}
-_STRUCTURES = {100: "linear_cent", 10: "deci_cent"}
+_STRUCTURES = {100: "linear_cent", 10: "deci_cent", 1: "center_centi_edge_centi_cent"}
 
 
 def event_of(ticker: str) -> str:

@@ -1,9 +1,11 @@
 """REST: replies as plain values, and the bodies that a tape recorded, found whatever the order of the parameters."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
 
 from infra.simulator.tape import TapeError
 
@@ -29,12 +31,46 @@ class Request:
         return [part for key, value in self.query if key == name for part in value.split(",") if part]
 
 
+class Held:
+    """A reply that the venue keeps back for a while."""
+
+    def __init__(self) -> None:
+        self.reply: Reply | None = None
+        self._waiting: list[Callable[[Reply], None]] = []
+
+    def settle(self, reply: "Reply") -> None:
+        """Give the reply to whoever waits for it."""
+        self.reply = reply
+        for function in self._waiting:
+            function(reply)
+
+    def then(self, function: Callable[["Reply"], None]) -> None:
+        """Call this with the reply, at once when it is there."""
+        if self.reply is None:
+            self._waiting.append(function)
+        else:
+            function(self.reply)
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A REST reply: status and a JSON body."""
+    """A REST reply: status, a JSON body (bytes are sent as they are), and headers of its own.
+
+    With ``held`` it is only what the venue would say now; the client gets what ``held`` brings.
+    """
 
     status: int
     body: Any
+    headers: dict[str, str] = field(default_factory=dict)
+    held: Held | None = None
+
+    def encoded(self) -> bytes:
+        """The body as it is sent."""
+        return self.body if isinstance(self.body, bytes) else msgspec.json.encode(self.body)
+
+    def all_headers(self) -> dict[str, str]:
+        """The headers as they are sent: JSON unless the reply says otherwise."""
+        return {"Content-Type": "application/json", **self.headers}
 
 
 class RecordedRest:

@@ -5,19 +5,13 @@ from dataclasses import dataclass, field
 from random import Random
 
 from infra.simulator.edges import ONE_DOLLAR
-from infra.simulator.exchange import TokenBook, contracts
-from infra.simulator.frames import KalshiWriter, PolymarketWriter, plain_price
+from infra.simulator.exchange import TokenBook, plain_price, plain_size
+from infra.simulator.frames import KalshiWriter, PolymarketWriter
 from infra.simulator.metadata import PolymarketFacts
 
 CENT = 100
 VENUES = ("kalshi", "polymarket")
 Side = dict[int, int]
-
-
-def plain_size(size: int) -> str:
-    """A size in 1e-2 contract as Polymarket writes it: ``1250`` is ``"12.5"``."""
-    text = contracts(size)
-    return text.rstrip("0").rstrip(".") or "0"
 
 
 @dataclass(slots=True)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from infra.simulator.kalshi import KalshiVenue
-from infra.simulator.kalshi_session import Session
+from infra.simulator.kalshi.session import Session
+from infra.simulator.kalshi.venue import KalshiVenue
 from infra.simulator.outbox import Outbox
 from infra.simulator.tape import Tape
 

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from infra.simulator.kalshi_auth import Verifier
+from infra.simulator.kalshi.auth import Verifier
 
 PATH = "/trade-api/ws/v2"
 PrivateKey = rsa.RSAPrivateKey | Ed25519PrivateKey

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from infra.simulator.convert_rao import convert
-from infra.simulator.kalshi import KalshiVenue
-from infra.simulator.polymarket import PolymarketVenue
+from infra.simulator.kalshi.venue import KalshiVenue
+from infra.simulator.polymarket.venue import PolymarketVenue
 from infra.simulator.tape import SHIPPED, Tape
 from tests.unit.infra.simulator.replayed import Ladder, Reader
 from tests.unit.infra.simulator.tapes import play

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from infra.simulator.kalshi import KalshiVenue
-from infra.simulator.kalshi_auth import Verifier
-from infra.simulator.kalshi_rest import KalshiRest
-from infra.simulator.polymarket import PolymarketVenue
-from infra.simulator.polymarket_rest import PolymarketRest
+from infra.simulator.kalshi.auth import Verifier
+from infra.simulator.kalshi.rest import KalshiRest
+from infra.simulator.kalshi.venue import KalshiVenue
+from infra.simulator.polymarket.rest import PolymarketRest
+from infra.simulator.polymarket.venue import PolymarketVenue
 from infra.simulator.recorded import Query, RecordedRest, Request
 from infra.simulator.tape import TapeError
 from tests.unit.infra.simulator.tapes import CONDITION, NO, YES, delta, play, snapshot, write_tape
@@ -144,7 +144,7 @@ def test_a_polymarket_book_is_not_there_before_its_first_frame(tmp_path: Path) -
         (get("/book", [("token_id", "999")]), 404),
         (Request("POST", "/books", [], b"{", {}), 400),
         (Request("POST", "/books", [], b'[{"id":1}]', {}), 400),
-        (Request("POST", "/books", [], json.dumps([{"token_id": "1"}] * 501).encode(), {}), 400),
+        (Request("POST", "/books", [], json.dumps([{"token_id": "1" * 77}] * 600).encode(), {}), 400),
         (get("/clob-markets/0xnone"), 404),
         (get("/nowhere"), 404),
     ],

@@ -144,7 +144,7 @@ def test_a_client_that_reads_nothing_is_cut_and_the_tape_plays_on(tmp_path: Path
             await client.send(json.dumps({"assets_ids": [YES], "type": "market"}))
             assert simulator.played is not None
             await simulator.played
-            assert simulator.player.frames_played == 201
+            assert simulator.driver.progress()["frames_played"] == 201
             with pytest.raises(ConnectionClosed):
                 await receive(client, 201)
 

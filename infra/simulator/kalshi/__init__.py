@@ -1,0 +1,1 @@
+"""Kalshi as a small exchange."""
