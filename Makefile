@@ -6,7 +6,7 @@ BIN    := .venv/bin
 STACK_TESTS := $(wildcard tests/contract tests/integration tests/replay tests/faults)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo live test test-unit test-stack faults check bench lock clean clean-cache
+.PHONY: help setup setup-dev demo live test test-unit test-fidelity test-stack faults fidelity check bench lock clean clean-cache
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -23,18 +23,24 @@ demo: setup ## play the shipped recording through the whole stack until Ctrl-C
 live: setup ## paper trading on the venues' live books (see README for keys)
 	@$(BIN)/dutchbook up --live
 
-test: test-unit test-stack ## unit tests (no stack), then the tests on the running stack
+test: test-unit test-fidelity test-stack ## unit tests, the venue fault matrix (no stack), then the tests on the running stack
 
 test-unit: setup-dev
 	$(BIN)/pytest -n 2 tests/unit
 
-test-stack: test-unit
+test-fidelity: test-unit
+	$(BIN)/pytest -n 2 tests/fidelity
+
+test-stack: test-fidelity
 ifneq ($(STACK_TESTS),)
 	$(BIN)/pytest -m "not long" $(STACK_TESTS)
 endif
 
 faults: setup-dev ## kill every process at several moments on both tapes (long)
 	$(BIN)/pytest -s -m long tests/faults
+
+fidelity: setup-dev ## print the fault matrix of both venues (in process, in virtual time)
+	@$(BIN)/python -m tests.fidelity
 
 check: setup-dev ## style, types, and which room may import which
 	$(BIN)/ruff check .

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from bench import core, detector, machine, road
+from bench import core, detector, machine, producers, road
 from bench.figures import Figure, gather, table
 from bench.stack import BenchFailed
 from infra.local.datadir import DataDirUnusable
@@ -26,7 +26,7 @@ BOOKS: Final = 100_000
 QUICK_BOOKS: Final = 60_000
 PACED_S: Final = 30.0
 QUICK_PACED_S: Final = 15.0
-PARTS: Final = ("core", "detector", "road")
+PARTS: Final = ("core", "producers", "detector", "road")
 
 Say = Callable[[str], None]
 
@@ -82,6 +82,8 @@ def measure(parts: Parts, options: argparse.Namespace, say: Say) -> tuple[list[F
     notes: list[str] = []
     if "core" in wanted:
         figures += measure_core(repeats, say)
+    if "producers" in wanted:
+        figures += asyncio.run(producers.measure(parts, repeats, quick=options.quick, say=say))
     if "detector" in wanted:
         books = QUICK_BOOKS if options.quick else BOOKS
         figures += asyncio.run(detector.measure(parts, books, repeats, say))

@@ -49,8 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _user_errors() -> tuple[type[Exception], ...]:
     from infra.decode import UnknownTopic
     from infra.groups import GroupFileError
+    from infra.rebuild import RebuildError
+    from infra.rebuild_command import RebuildUsage
     from infra.status import NoStack
     from infra.up import USER_ERRORS
+    from runtime.ranges import EmptyRange
 
     return (
         UsageError,
@@ -59,6 +62,9 @@ def _user_errors() -> tuple[type[Exception], ...]:
         DeliveryFailed,
         UnknownTopic,
         GroupFileError,
+        RebuildUsage,
+        RebuildError,
+        EmptyRange,
         NoStack,
         *USER_ERRORS,
     )
@@ -81,6 +87,7 @@ def parser() -> argparse.ArgumentParser:
     status.set_defaults(run=_status)
     _add_topics(verbs.add_parser("topics", help="list or create the topics"))
     _add_groups(verbs.add_parser("groups", help="check, publish and decide on groups of markets"))
+    _add_rebuild(verbs.add_parser("rebuild", help="build books again from raw frames, and check the published ones"))
     decode = verbs.add_parser("decode", help="print a topic's records as JSON lines")
     decode.add_argument("topic")
     decode.add_argument("--from-beginning", action="store_true", help="existing records first")
@@ -105,6 +112,13 @@ def _add_up(up: argparse.ArgumentParser) -> None:
     up.add_argument("--data-dir", type=Path, metavar="DIR", help="keep everything here (default: below data/)")
     up.add_argument("--port", action="append", default=[], metavar="SERVICE=PORT", help="configure a port; repeatable")
     up.set_defaults(run=_up)
+
+
+def _add_rebuild(rebuild: argparse.ArgumentParser) -> None:
+    from infra import rebuild_command
+
+    rebuild_command.add_arguments(rebuild)
+    rebuild.set_defaults(run=lambda options: rebuild_command.run(options, _bootstrap))
 
 
 def _add_topics(topics: argparse.ArgumentParser) -> None:

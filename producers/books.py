@@ -11,7 +11,7 @@ from schemas.trail import StrictClock
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """One raw frame or REST body: where it stands on `raw.<venue>` and when it came.
+    """One raw record: where it stands on `raw.<venue>` and when it came.
 
     For a stream both times are the receive time of the frame; for REST they are those of request and answer.
     """
@@ -57,8 +57,11 @@ class Clocks:
 class PublishedBook:
     """What has been said about one market, and what is to be said next.
 
-    An epoch begins with the first live ladder and after every interruption; the sequence starts at 1 in it and rises
-    only with the visible ladder or the state. Nothing is said before the first live ladder.
+    A Book is live when the ladder is the venue's, its proof is not overdue, and the venue trades the market. Else its
+    state is, the gravest first: closed or halted (the venue does not trade it), recovering (the ladder is not to be
+    trusted until it comes whole), stale (the proof is overdue). A ladder that is the venue's is kept current in every
+    state. An epoch begins whenever a book becomes live; the sequence starts at 1 in it and rises only with the visible
+    ladder or the state. Nothing is said before the first trusted ladder.
     """
 
     def __init__(self, venue: Venue, market: str, group: str, depth: int, clocks: Clocks) -> None:
@@ -66,6 +69,10 @@ class PublishedBook:
         self.group = group
         self.record: Book | None = None
         self.proof = Proof()
+        self.trusted = False
+        self._distrust = ""
+        self._doubt = ""
+        self._hold: tuple[BookState, str] | None = None
         self._own_proof = Proof()
         self._venue: Venue = venue
         self._depth = depth
@@ -73,8 +80,18 @@ class PublishedBook:
 
     @property
     def live(self) -> bool:
-        """True while the last word was a trusted ladder."""
+        """True while the last word was a live ladder."""
         return self.record is not None and self.record.state == "live"
+
+    @property
+    def doubted(self) -> bool:
+        """True while the proof is overdue."""
+        return bool(self._doubt)
+
+    @property
+    def held(self) -> tuple[BookState, str] | None:
+        """State and reason while the venue does not trade the market."""
+        return self._hold
 
     @property
     def confirmed_ns(self) -> int:
@@ -85,38 +102,57 @@ class PublishedBook:
         """The venue proved this book as of `ns`."""
         self._own_proof.renew(ns)
 
-    def show(self, ladder: Ladder, receipt: Receipt, exchange_ns: int, now_ns: int) -> Book | None:
-        """The ladder is the venue's as of the receipt; returns the Book, None when nothing visible changed."""
-        self.confirm(receipt.call_start_ns)
-        packed = ladder.pack(self._depth)
-        last = self.record
-        if last is None or last.state != "live":
-            epoch, sequence = self._clocks.epoch(now_ns), 1
-        elif (last.bid_count, last.ask_count, last.ladder) == packed:
-            return None
-        else:
-            epoch, sequence = last.epoch, last.sequence + 1
-        return self._say(epoch, sequence, packed, receipt, exchange_ns, now_ns)
+    def show(
+        self, ladder: Ladder, receipt: Receipt, exchange_ns: int, now_ns: int, *, proved_ns: int | None = None
+    ) -> Book | None:
+        """The ladder is the venue's as of the receipt; returns the Book, None when nothing visible changed.
+
+        A stream may be late, and then its receipt proves less: `proved_ns` is what it does prove. A doubt then stays
+        until `trust`.
+        """
+        if proved_ns is None:
+            self._doubt = ""
+        self.confirm(receipt.call_start_ns if proved_ns is None else proved_ns)
+        self.trusted, self._distrust = True, ""
+        return self._say(ladder.pack(self._depth), receipt, exchange_ns, now_ns)
 
     def matches(self, ladder: Ladder) -> bool:
         """True when the ladder's visible part is the one last published."""
         last = self.record
         return last is not None and (last.bid_count, last.ask_count, last.ladder) == ladder.pack(self._depth)
 
-    def interrupt(self, state: BookState, reason: str, now_ns: int) -> Book | None:
-        """The ladder is no longer to be trusted; returns the Book to publish, None when that is already said."""
-        last = self.record
-        if last is None or (last.state, last.reason) == (state, reason):
-            return None
-        return self._follow_up(last, state, reason, self.group, now_ns)
+    def distrust(self, reason: str, receipt: Receipt, now_ns: int) -> Book | None:
+        """The ladder is not to be trusted until the next `show`; returns the Book, None when that is already said."""
+        self.trusted, self._distrust = False, reason
+        return self._say_state(receipt, now_ns)
 
-    def move(self, group: str, now_ns: int) -> list[Book]:
+    def doubt(self, reason: str, receipt: Receipt, now_ns: int) -> Book | None:
+        """The proof is overdue, until `trust` or the next `show` of what is current."""
+        self._doubt = reason
+        return self._say_state(receipt, now_ns)
+
+    def trust(self, receipt: Receipt, now_ns: int) -> Book | None:
+        """The proof came after all."""
+        self._doubt = ""
+        return self._say_state(receipt, now_ns)
+
+    def hold(self, state: BookState, reason: str, receipt: Receipt, now_ns: int) -> Book | None:
+        """The venue does not trade the market (`halted`, `closed`), until `release`."""
+        self._hold = (state, reason)
+        return self._say_state(receipt, now_ns)
+
+    def release(self, receipt: Receipt, now_ns: int) -> Book | None:
+        """The venue trades the market again."""
+        self._hold = None
+        return self._say_state(receipt, now_ns)
+
+    def move(self, group: str, receipt: Receipt, now_ns: int) -> list[Book]:
         """The market belongs to another group: the farewell for the old partition, then the book for the new one."""
         last, self.group = self.record, group
         if last is None or last.group == group:
             return []
-        farewell = self._follow_up(last, "moved", f"moved to group {group}", last.group, now_ns)
-        return [farewell, self._follow_up(farewell, last.state, last.reason, group, now_ns)]
+        farewell = self._follow_up(last, "moved", f"moved to group {group}", last.group, receipt, now_ns)
+        return [farewell, self._follow_up(farewell, *self._state(), group, receipt, now_ns)]
 
     def repeat(self) -> Book | None:
         """The last word again with the newest proof; None before the first word."""
@@ -124,15 +160,29 @@ class PublishedBook:
             return None
         return msgspec.structs.replace(self.record, republished=True, confirmed_ns=self.confirmed_ns)
 
-    def _say(self, epoch: int, sequence: int, packed: Packed, receipt: Receipt, exchange_ns: int, now_ns: int) -> Book:
+    def _state(self) -> tuple[BookState, str]:
+        if self._hold is not None:
+            return self._hold
+        if not self.trusted:
+            return "recovering", self._distrust
+        return ("stale", self._doubt) if self._doubt else ("live", "")
+
+    def _say(self, packed: Packed, receipt: Receipt, exchange_ns: int, now_ns: int) -> Book | None:
+        last, (state, reason) = self.record, self._state()
+        if last is None or (state == "live" and last.state != "live"):
+            epoch, sequence = self._clocks.epoch(now_ns), 1
+        elif (last.bid_count, last.ask_count, last.ladder, last.state, last.reason) == (*packed, state, reason):
+            return None
+        else:
+            epoch, sequence = last.epoch, last.sequence + 1
         self.record = Book(
             venue=self._venue,
             market=self.market,
             group=self.group,
             epoch=epoch,
             sequence=sequence,
-            state="live",
-            reason="",
+            state=state,
+            reason=reason,
             republished=False,
             connection=receipt.connection,
             frame=receipt.frame,
@@ -147,15 +197,28 @@ class PublishedBook:
         )
         return self.record
 
-    def _follow_up(self, last: Book, state: BookState, reason: str, group: str, now_ns: int) -> Book:
+    def _say_state(self, receipt: Receipt, now_ns: int) -> Book | None:
+        last, (state, reason) = self.record, self._state()
+        if last is None or (last.state, last.reason) == (state, reason):
+            return None
+        epoch = self._clocks.epoch(now_ns) if state == "live" else 0
+        return self._follow_up(last, state, reason, self.group, receipt, now_ns, epoch=epoch)
+
+    def _follow_up(
+        self, last: Book, state: BookState, reason: str, group: str, receipt: Receipt, now_ns: int, *, epoch: int = 0
+    ) -> Book:
+        """The last ladder in another state or partition; `epoch` begins a new one."""
         self.record = msgspec.structs.replace(
             last,
-            sequence=last.sequence + 1,
+            epoch=epoch or last.epoch,
+            sequence=1 if epoch else last.sequence + 1,
             state=state,
             reason=reason,
             group=group,
-            api_call_start_ns=now_ns,
-            api_response_ns=now_ns,
+            connection=receipt.connection,
+            frame=receipt.frame,
+            api_call_start_ns=receipt.call_start_ns,
+            api_response_ns=receipt.response_ns,
             processing_complete_ns=self._clocks.stamp(self.market, now_ns),
             confirmed_ns=self.confirmed_ns,
         )

@@ -7,28 +7,34 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class NewestWins(Generic[K, V]):
-    """Values waiting by key, at most one a key, in the order in which their keys first waited."""
+class Waiting(Generic[K, V]):
+    """Values waiting in order. While the consumer keeps up every value waits; while it is behind, the newest of a key."""
 
-    __slots__ = ("_waiting",)
+    __slots__ = ("_places", "_values")
 
     def __init__(self) -> None:
-        self._waiting: dict[K, V] = {}
+        self._values: list[V] = []
+        self._places: dict[K, int] = {}
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._values)
 
-    def __contains__(self, key: K) -> bool:
-        return key in self._waiting
+    def put(self, key: K, value: V) -> None:
+        """Let a value wait behind all others."""
+        self._places[key] = len(self._values)
+        self._values.append(value)
 
-    def put(self, key: K, value: V) -> bool:
-        """Let a value wait; True when it took the place of an older one."""
-        replaced = key in self._waiting
-        self._waiting[key] = value
-        return replaced
+    def conflate(self, key: K, value: V) -> bool:
+        """Let a value wait in the place of the key's newest; True when there was one, which is gone now."""
+        place = self._places.get(key)
+        if place is None:
+            self.put(key, value)
+            return False
+        self._values[place] = value
+        return True
 
     def drain(self) -> list[V]:
         """Take everything."""
-        values = list(self._waiting.values())
-        self._waiting.clear()
+        values, self._values = self._values, []
+        self._places.clear()
         return values

@@ -12,7 +12,8 @@ from typing import Final, Protocol
 from confluent_kafka import Message
 
 from producers.books import PublishedBook, Receipt
-from producers.conflation import NewestWins
+from producers.conflation import Waiting
+from producers.transcript import Mark, encode_mark
 from runtime import metrics
 from schemas.codec import encode, encode_books
 from schemas.records import Book, Market, Trade, Venue
@@ -22,6 +23,9 @@ RAW_LIMIT: Final = 20_000
 BOOK_LIMIT: Final = 40_000
 RECORD_BYTES: Final = 500_000
 """Ladder bytes in one record of a book topic, at most: Kafka refuses records above 1 MB."""
+
+TOGETHER: Final = 64
+"""Books that wait for one another at most, while frames that are already there are read."""
 
 WAIT_S: Final = 0.005
 
@@ -49,7 +53,7 @@ class RecordPublisher(Protocol):
 
 
 class RawPublisher:
-    """Puts frames and REST bodies on `raw.<venue>`, verbatim, before anything looks into them."""
+    """Puts a connection's transcript on `raw.<venue>`, verbatim, before anything looks into it."""
 
     def __init__(self, venue: Venue, publisher: RecordPublisher) -> None:
         self._topic = f"raw.{venue}"
@@ -69,9 +73,22 @@ class RawPublisher:
         """Publish a websocket frame."""
         self._send(receipt, data, [("kind", b"ws")])
 
-    def body(self, receipt: Receipt, data: bytes, path: str) -> None:
-        """Publish a REST body with the path it answers."""
-        self._send(receipt, data, [("kind", b"rest"), ("url", path.encode())])
+    def body(self, receipt: Receipt, data: bytes, path: str, asked: int) -> None:
+        """Publish a REST body with the path, and the number of the request, that it answers."""
+        call_start = ("call_start_ns", b"%d" % receipt.call_start_ns)
+        self._send(receipt, data, [("kind", b"rest"), ("url", path.encode()), ("asked", b"%d" % asked), call_start])
+
+    def sent(self, receipt: Receipt, text: str) -> None:
+        """Publish a command of ours."""
+        self._send(receipt, text.encode(), [("kind", b"sent")])
+
+    def asked(self, receipt: Receipt, body: bytes, path: str) -> None:
+        """Publish a REST request of ours."""
+        self._send(receipt, body, [("kind", b"asked"), ("url", path.encode())])
+
+    def mark(self, receipt: Receipt, mark: Mark) -> None:
+        """Publish what changed a book and was no frame."""
+        self._send(receipt, encode_mark(mark), [("kind", b"mark")])
 
     def _send(self, receipt: Receipt, data: bytes, more: list[tuple[str, bytes]]) -> None:
         headers = [("received_ns", b"%d" % receipt.response_ns), ("frame", b"%d" % receipt.frame), *more]
@@ -86,7 +103,7 @@ class BookPublisher:
         self._publisher = publisher
         self._now = now
         self._republish_ns = republish_ms * 1_000_000
-        self._waiting: NewestWins[tuple[str, str], Book] = NewestWins()
+        self._waiting: Waiting[tuple[str, str], Book] = Waiting()
         self._ready = asyncio.Event()
         self._followed: dict[str, PublishedBook] = {}
         self._sent_ns: OrderedDict[str, int] = OrderedDict()
@@ -95,9 +112,12 @@ class BookPublisher:
         self._conflated = metrics.BOOKS_CONFLATED.labels(venue)
 
     def follow(self, book: PublishedBook) -> None:
-        """Repeat this book while it is unchanged."""
-        self._followed[book.market] = book
-        self._sent_ns[book.market] = self._now()
+        """Repeat this book while it is unchanged and its market is in a group."""
+        if book.group:
+            self._followed[book.market] = book
+            self._sent_ns[book.market] = self._now()
+        else:
+            self.forget(book.market)
 
     def forget(self, market: str) -> None:
         """Stop repeating a market's book."""
@@ -105,14 +125,17 @@ class BookPublisher:
         self._sent_ns.pop(market, None)
 
     def offer(self, book: Book | None) -> None:
-        """Publish a book as soon as the event loop turns; None is nothing to say."""
+        """Publish a book as soon as the event loop turns, or many wait; None is nothing to say."""
         if book is None:
             return
         key = (book.market, book.group)
-        if key in self._waiting and not self._backed_up():
-            self.flush()  # conflation is for bursts that Kafka cannot take, not for every pair of frames
-        if self._waiting.put(key, book):
-            self._conflated.inc()
+        if self._backed_up():
+            if self._waiting.conflate(key, book):
+                self._conflated.inc()
+        else:
+            self._waiting.put(key, book)
+            if len(self._waiting) >= TOGETHER:
+                self.flush()
         self._ready.set()
 
     def flush(self) -> None:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from producers.books import Clocks
+from producers.guard import Guard
 from producers.publisher import BookPublisher, RawPublisher, RecordPublisher
+from producers.sockets import Connector, open_websocket
 from runtime import metrics
 from runtime.kafka import DeadLetters
 from runtime.settings import FeedSettings
@@ -51,7 +53,9 @@ class Tools:
     dead_letters: DeadLetters
     connections: Connections
     clocks: Clocks
+    guard: Callable[[], Guard]
     now: Callable[[], int] = time.time_ns
+    connect: Connector = open_websocket
 
     @classmethod
     def make(
@@ -61,6 +65,7 @@ class Tools:
         publisher: RecordPublisher,
         dead_letters: DeadLetters,
         now: Callable[[], int] = time.time_ns,
+        connect: Connector = open_websocket,
     ) -> "Tools":
         """Everything a feed needs around one publisher."""
         return cls(
@@ -72,7 +77,9 @@ class Tools:
             dead_letters=dead_letters,
             connections=Connections(venue, now()),
             clocks=Clocks(),
+            guard=Guard.shared(venue, settings.backoff_initial_ms, settings.backoff_limit_ms),
             now=now,
+            connect=connect,
         )
 
     def undecodable(self, data: bytes, error: Exception) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from runtime.ages import FeedAges
 from schemas.codec import encode
 from schemas.records import Metric, Region, Sample
 
@@ -40,6 +41,24 @@ FEED_CONNECTED = _gauge("feed_connected", "1 while the venue's feed is connected
 MARKETS_SUBSCRIBED = _gauge("markets_subscribed", "Markets a feed follows", "venue")
 MARKETS_UNKNOWN = _gauge("markets_unknown", "Grouped markets that the venue does not know", "venue")
 RECONCILE_MISMATCHES = _counter("reconcile_mismatches", "Books that differed from the venue's own answer", "venue")
+FORMS_SEEN = _counter("forms_seen", "Which form came where a venue's papers are unsure", "venue", "field", "form")
+HASH_CHECKS = _counter("hash_checks", "Book hashes that a venue sent, by what became of them", "venue", "outcome")
+BOOKS_COMPARED = _counter("books_compared", "Books compared with a venue's own answer, by outcome", "venue", "outcome")
+BOOKS_DISTRUSTED = _counter(
+    "books_distrusted", "Books that could not be trusted any more, by reason", "venue", "reason"
+)
+BOOKS_HEALED = _counter("books_healed", "Books that could be trusted again, by what showed it", "venue", "by")
+BLOCK_TRADES = _counter("block_trades", "Published prints that were matched off the book", "venue")
+REST_REQUESTS = _counter("rest_requests", "Requests to a venue's REST interface by how they ended", "venue", "outcome")
+REST_RETRIES = _counter("rest_retries", "REST requests that were tried again", "venue")
+REST_WAIT_SECONDS = _counter("rest_wait_seconds", "Seconds that requests waited for a venue's rate limits", "venue")
+CIRCUIT_OPEN = _gauge("circuit_open", "1 while an address that does not answer is left alone", "venue", "circuit")
+CATALOGUE_MARKETS = _gauge("catalogue_markets", "Tradeable markets found in the venue's catalogue", "venue")
+CATALOGUE_REFUSED = _counter("catalogue_refused", "Catalogue entries kept out, by reason", "venue", "reason")
+MARKETS_HELD = _gauge("markets_held", "Followed markets that the venue does not trade", "venue", "state")
+CLOCK_OFFSET_MS = _gauge("clock_offset_ms", "By how much a venue's clock is ahead of ours", "venue")
+CLOCK_UNCERTAINTY_MS = _gauge("clock_uncertainty_ms", "The offset is known to plus or minus so much", "venue")
+CLOCK_STEPS = _counter("clock_steps", "Times that the two clocks were found to have jumped apart", "venue")
 BOOKS_CONSUMED = _counter("books_consumed", "Books the detector took in", "topic")
 OPPORTUNITIES = _counter("opportunities", "Opportunity events emitted", "event")
 TICKETS = _counter("tickets", "Tickets by the state they reached", "state")
@@ -47,6 +66,11 @@ ORDERS = _counter("orders", "Orders sent", "venue")
 EXECUTIONS = _counter("executions", "Executions by kind", "venue", "kind")
 SINK_RECORDS = _counter("sink_records", "Records made durable in a store", "sink", "topic")
 SINK_RETRIES = _counter("sink_retries", "Writes that had to be tried again", "sink")
+
+AGES: Final = FeedAges()
+REGISTRY.register(AGES)
+observe_age = AGES.observe
+"""`observe_age(venue, market, exchange_ns, received_ns, published_ns)` counts one book."""
 
 
 def samples() -> tuple[Sample, ...]:

@@ -42,11 +42,16 @@ class FeedSettings(Settings):
 
     book_depth: int = Field(32, ge=1, le=1000, description="levels a side")
     republish_ms: int = Field(2000, ge=100, description="unchanged books of grouped markets are published again")
-    reconcile_ms: int = Field(1500, ge=100, description="how often books are checked against the venue")
+    reconcile_ms: int = Field(3000, ge=100, description="every book is proved within this, asked for twice in it")
     backoff_initial_ms: int = Field(250, ge=1)
-    backoff_limit_ms: int = Field(30_000, ge=1)
+    backoff_limit_ms: int = Field(2500, ge=1, description="the longest wait before a connection is made again")
     dead_letter_ratio: float = Field(0.2, gt=0, le=1, description="of the last 1,000 frames")
     dead_letter_run: int = Field(100, ge=1, description="consecutive undecodable frames")
+    market_budget: int = Field(500, ge=0, description="markets followed per venue; those of groups always are")
+    catalogue_walk_ms: int = Field(300_000, ge=1000, description="how often the venue's catalogue is walked")
+    metadata_refresh_ms: int = Field(60_000, ge=1000, description="how often each market's metadata is read again")
+    status_poll_ms: int = Field(2000, ge=100, description="how often it is asked whether grouped markets are traded")
+    closed_kept_ms: int = Field(600_000, ge=0, description="how long a market that the venue closed is still followed")
 
 
 class KalshiSettings(Settings):
@@ -58,6 +63,9 @@ class KalshiSettings(Settings):
     kalshi_key_id: str = ""
     kalshi_private_key_file: Path | None = None
     kalshi_poll_ms: int = Field(1000, ge=50, description="REST polling interval when there is no key")
+    kalshi_markets_per_connection: int = Field(250, ge=1)
+    kalshi_use_yes_price: bool = Field(False, description="which leg the prices of the NO side are asked for in")
+    kalshi_audit_markets: int = Field(25, ge=0, description="ungrouped books compared at a time; 0: none at all")
 
     @model_validator(mode="after")
     def _key_is_whole(self) -> Self:
@@ -73,6 +81,10 @@ class PolymarketSettings(Settings):
     polymarket_clob_url: str = "https://clob.polymarket.com"
     polymarket_gamma_url: str = "https://gamma-api.polymarket.com"
     polymarket_ws_url: str = "wss://ws-subscriptions-clob.polymarket.com/ws/market"
+    polymarket_markets_per_connection: int = Field(100, ge=1, description="each is two of the venue's assets")
+    polymarket_rotate_minutes: int = Field(
+        60, ge=0, description="a connection is made again after about so long, 0: only when it is lost"
+    )
 
 
 class PaperSettings(Settings):

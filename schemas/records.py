@@ -106,7 +106,13 @@ class FeeSchedule(Record, frozen=True, kw_only=True):
 
 
 class Market(Record, frozen=True, kw_only=True):
-    """A venue's contract: what it is, its grid, its fees, its times. `tokens` are Polymarket's YES and NO ids."""
+    """A venue's contract: what it is, its grid, its fees, its times. `tokens` are Polymarket's YES and NO ids.
+
+    `outcomes` are the venue's names for YES and NO. `shard` is Kalshi's exchange index. `negative_risk_augmented` says
+    that the event has outcomes which are not listed yet: its markets are never exhaustive. A marketable order waits
+    `taker_delay_ms` at the venue. `protocol` is Polymarket's (`v1`, `v2`). `result` is `yes`, `no`, `scalar` or `split`
+    once the venue has said it, else empty; `resolution` is what it says about how that is, or was, found.
+    """
 
     venue: Venue
     market: str
@@ -124,6 +130,16 @@ class Market(Record, frozen=True, kw_only=True):
     close_ns: int
     expected_settlement_ns: int
     updated_ns: int
+    series: str = ""
+    category: str = ""
+    outcomes: tuple[str, ...] = ()
+    shard: int = 0
+    mutually_exclusive: bool = False
+    negative_risk_augmented: bool = False
+    taker_delay_ms: int = 0
+    protocol: str = ""
+    result: str = ""
+    resolution: str = ""
 
 
 class Member(Record, frozen=True, kw_only=True):

@@ -1,91 +1,103 @@
-"""Kalshi's books: snapshots and signed changes to a YES ladder, and the sequence check. Pure: times are passed in."""
+"""Kalshi's books: snapshots and signed changes to a YES ladder on its price grid. Pure: times are passed in."""
 
-from enum import Enum
+from functools import lru_cache
 from typing import Final
 
-from producers.books import Proof, PublishedBook, Receipt
-from producers.kalshi.wire import Delta, Snapshot
-from producers.ladder import Ladder, NegativeLevel
-from schemas.records import Book
+from producers.books import PublishedBook, Receipt
+from producers.kalshi.messages import Delta, Snapshot
+from producers.ladder import Ladder, NegativeLevel, Side
+from schemas.records import Book, Level, TickRange
+from schemas.units import ONE
 
 NEGATIVE: Final = "negative level"
 CROSSED: Final = "crossed"
+VENUE_CROSSED: Final = "crossed at the venue"
+OFF_GRID: Final = "price off the grid"
+NEW_GRID: Final = "new price grid"
 
 
-class Step(Enum):
-    """What a sequence number says."""
-
-    NEXT = "next"
-    GAP = "gap"
-    DUPLICATE = "duplicate"
-
-
-class SequenceCheck:
-    """Follows the numbers of one subscription on one connection: each is one above the last; the first is free.
-
-    Whether a reply to a command uses up the number it carries is not documented. Both are taken: a reply may repeat the
-    last number, and a message may repeat that of a reply before it.
-    """
-
-    __slots__ = ("_by_reply", "last")
-
-    def __init__(self) -> None:
-        self.last = 0
-        self._by_reply = False
-
-    def take(self, number: int, *, reply: bool = False) -> Step:
-        """Judge the next number. After a gap the count goes on from the number that showed it."""
-        if number == self.last and (reply or self._by_reply):
-            self._by_reply = reply
-            return Step.NEXT
-        if self.last and number <= self.last:
-            return Step.DUPLICATE
-        step = Step.NEXT if self.last in (0, number - 1) else Step.GAP
-        self.last, self._by_reply = number, reply
-        return step
+@lru_cache(maxsize=1024)
+def grid_of(ticks: tuple[TickRange, ...]) -> bytes:
+    """One byte for each price from 0 to 1, which is 1 where an order may rest; everywhere when no band is known."""
+    if not ticks:
+        return b"\x01" * (ONE + 1)
+    grid = bytearray(ONE + 1)
+    for band in ticks:
+        for price in range(band.start, min(band.end, ONE) + 1, band.step):
+            grid[price] = 1
+    return bytes(grid)
 
 
-class Subscription:
-    """One sid of one connection: its sequence, the markets on it, and the proof that they share."""
-
-    def __init__(self, sid: int, channel: str) -> None:
-        self.sid = sid
-        self.channel = channel
-        self.sequence = SequenceCheck()
-        self.proof = Proof()
-        self.markets: set[str] = set()
+def within(coarse: bytes, fine: bytes) -> bool:
+    """True when every price of one grid is on the other."""
+    return int.from_bytes(coarse, "big") & ~int.from_bytes(fine, "big") == 0
 
 
 class MarketBook:
-    """One market's ladder. While `awaiting`, changes are ignored until a snapshot comes."""
+    """One market's ladder. While `awaiting`, changes are passed over until a snapshot comes; `why` says the reason.
 
-    def __init__(self, published: PublishedBook) -> None:
+    `sid` is the subscription whose snapshot was the last: changes count on that one only. `grid_told` says that the
+    stream told the grid, which the metadata may not know yet.
+    """
+
+    def __init__(self, published: PublishedBook, ticks: tuple[TickRange, ...]) -> None:
         self.published = published
         self.awaiting = True
+        self.why = ""
+        self.sid = 0
+        self.grid = grid_of(ticks)
+        self.grid_told = False
         self._ladder = Ladder()
 
-    def snapshot(self, message: Snapshot, receipt: Receipt, now_ns: int) -> Book | None:
-        """Take the whole book."""
+    def restart(self, ticks: tuple[TickRange, ...]) -> None:
+        """A new connection: nothing is known but the metadata."""
+        self.awaiting, self.why, self.sid = True, "", 0
+        self.grid, self.grid_told = grid_of(ticks), False
+
+    def snapshot(self, message: Snapshot, receipt: Receipt, proved_ns: int | None, now_ns: int) -> Book | None:
+        """Take the whole book. One that cannot be right leaves the market awaiting the next."""
         self._ladder.replace(message.bids, message.asks)
-        self.awaiting = False
-        return self._show(receipt, 0, now_ns)
+        self.awaiting, self.why, self.sid = False, "", message.sid
+        grid = self.grid
+        if not all(grid[price] for price, _ in message.bids) or not all(grid[price] for price, _ in message.asks):
+            return self.distrust(OFF_GRID, receipt, now_ns)
+        if self._ladder.crossed():
+            return self.distrust(VENUE_CROSSED, receipt, now_ns)
+        return self.published.show(self._ladder, receipt, 0, now_ns, proved_ns=proved_ns)
 
     def delta(self, message: Delta, receipt: Receipt, now_ns: int) -> Book | None:
-        """Apply a change. What cannot be right leaves the book awaiting a snapshot, and says so."""
+        """Apply a change. What cannot be right leaves the market awaiting a snapshot, and says so.
+
+        A change proves nothing by itself: a stream may be late. What it shares with its subscription does.
+        """
         if self.awaiting:
             return None
+        if not self.grid[message.price]:
+            return self.distrust(OFF_GRID, receipt, now_ns)
         try:
             self._ladder.add(message.side, message.price, message.change)
         except NegativeLevel:
-            return self.interrupt(NEGATIVE, now_ns)
-        return self._show(receipt, message.exchange_ns, now_ns)
-
-    def interrupt(self, reason: str, now_ns: int) -> Book | None:
-        """The book cannot be trusted until the next snapshot."""
-        self.awaiting = True
-        return self.published.interrupt("recovering", reason, now_ns)
-
-    def _show(self, receipt: Receipt, exchange_ns: int, now_ns: int) -> Book | None:
+            return self.distrust(NEGATIVE, receipt, now_ns)
         if self._ladder.crossed():
-            return self.interrupt(CROSSED, now_ns)
-        return self.published.show(self._ladder, receipt, exchange_ns, now_ns)
+            return self.distrust(CROSSED, receipt, now_ns)
+        return self.published.show(self._ladder, receipt, message.exchange_ns, now_ns, proved_ns=0)
+
+    def distrust(self, reason: str, receipt: Receipt, now_ns: int) -> Book | None:
+        """The book cannot be trusted until the next snapshot."""
+        self.awaiting, self.why = True, reason
+        return self.published.distrust(reason, receipt, now_ns)
+
+    def equals(self, message: Snapshot) -> bool:
+        """True when a snapshot says what is known already."""
+        return _same(self._ladder.bids, message.bids) and _same(self._ladder.asks, message.asks)
+
+
+def crossed_in_other_leg(message: Snapshot) -> bool:
+    """True when a book is crossed also with the prices of its NO side seen from the other leg."""
+    bid = max((price for price, _ in message.bids), default=0)
+    return any(ONE - price <= bid for price, _ in message.asks)
+
+
+def _same(side: Side, levels: tuple[Level, ...]) -> bool:
+    told = {price: size for price, size in levels if size}
+    return len(told) == len(side) and all(side.size(price) == size for price, size in told.items())

@@ -1,197 +1,170 @@
-"""Kalshi's markets as Market records: price grid from `price_ranges`, fees from series, event overrides and waivers.
+"""Kalshi's catalogue: markets by ticker with the fee of their series and event, and the walk through all open markets.
 
-Sources: "Get Markets", "Get Event", "Get Series"; fee schedule effective 2026-07-07 (taker 0.07, maker 0.0175 or
-0.035 times the multiplier); "Fee Rounding" (direct members' balances move in 0.0001 dollar).
+Sources: "Get Markets", "Get Events", "Get Series", "Get Series Fee Changes", "Understanding Pagination" (a cursor is
+opaque; none, null or an empty one ends a list).
 """
 
-from collections.abc import Sequence
-from typing import Final, TypeVar
+import heapq
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import aclosing
+from functools import partial
 
 import msgspec
 
-from producers.feeds import Catalogue, Described
+from producers.catalogue import GONE, Catalogue, Described, Standing, count_refused
+from producers.kalshi import fees, metadata
+from producers.kalshi.limits import Costs, Limits, buckets, charges
+from producers.kalshi.metadata import MarketBody
+from producers.kalshi.references import References
 from producers.kalshi.rest import MARKETS_PER_CALL, Rest
-from producers.resilience import RestError
+from producers.kalshi.status import decode_status, status_of
+from producers.paging import BROKEN, decode_as, pages
+from producers.refusals import RestError
 from producers.timestamps import rfc3339_ns
-from runtime import logs
-from schemas.records import FeeSchedule, Market, TickRange
-from schemas.units import RATE_SCALE, parse_price, parse_rate
+from producers.tools import batches
+from runtime import logs, metrics
+from schemas.records import Market
 
-T = TypeVar("T")
-
-TAKER_RATE: Final = 70_000
-MAKER_RATES: Final = {
-    "quadratic": 0,
-    "quadratic_with_maker_fees": 17_500,
-    "quadratic_with_combo_maker_fees": 35_000,
-}
-DIRECT_MEMBER_PRECISION: Final = 100
-NO_FEE: Final = FeeSchedule(model="none", taker_rate=0, maker_rate=0, exponent=0, balance_precision=100)
-MINIMUM_QUANTITY: Final = 1
-"""0.01 contract, on every market."""
-
-
-class _Range(msgspec.Struct):
-    start: str
-    end: str
-    step: str
-
-
-class _Market(msgspec.Struct):
-    ticker: str
-    event_ticker: str
-    status: str
-    price_ranges: list[_Range]
-    title: str | None = None
-    yes_sub_title: str | None = None
-    rules_primary: str | None = None
-    rules_secondary: str | None = None
-    open_time: str | None = None
-    close_time: str | None = None
-    expected_expiration_time: str | None = None
-    latest_expiration_time: str | None = None
-    updated_time: str | None = None
-    fee_waiver_expiration_time: str | None = None
+Ask = Callable[[Sequence[str], str], Awaitable[bytes]]
+"""A page of the markets with these tickers, from a cursor on."""
 
 
 class _Markets(msgspec.Struct):
     markets: list[msgspec.Raw]
+    cursor: str | None = None
 
 
 class _Ticker(msgspec.Struct):
     ticker: str = ""
 
 
-class _Event(msgspec.Struct):
-    series_ticker: str = ""
-    title: str | None = None
-    fee_type_override: str | None = None
-    fee_multiplier_override: float | int | None = None
-
-
-class _EventBody(msgspec.Struct):
-    event: _Event
-
-
-class _Series(msgspec.Struct):
-    fee_type: str = "quadratic"
-    fee_multiplier: float | int | None = None
-
-
-class _SeriesBody(msgspec.Struct):
-    series: _Series
+_market = msgspec.json.Decoder(MarketBody)
+_ticker = msgspec.json.Decoder(_Ticker)
 
 
 class KalshiCatalogue:
-    """Asks for markets, and once a time for each event and series they belong to."""
+    """Asks for markets and for what they depend on."""
 
-    def __init__(self, rest: Rest) -> None:
+    closes_by_clock = True
+
+    def __init__(self, rest: Rest, *, has_key: bool = False) -> None:
         self._rest = rest
-        self._events: dict[str, _Event] = {}
-        self._series: dict[str, _Series] = {}
+        self._has_key = has_key
+        self._references = References(rest)
         self._log = logs.get(venue="kalshi")
 
-    async def describe(self, tickers: Sequence[str], now_ns: int) -> Catalogue:
+    async def prepare(self) -> None:
+        """Take the account's own limits and costs, where there is a key; without an answer the documented ones stay."""
+        limiter = self._rest.client.limiter
+        if limiter is None or not self._has_key:
+            return
+        try:
+            limits = decode_as(await self._rest.account_limits(), Limits, "account limits")
+            costs = decode_as(await self._rest.endpoint_costs(), Costs, "endpoint costs")
+        except RestError as error:
+            self._log.warning("limits unknown: those of the Basic tier are kept to", error=str(error))
+            return
+        limiter.resize(buckets(limits), charges(costs))
+        self._log.info("limits", tier=limits.usage_tier, reads=limits.read.refill_rate, default_cost=costs.default_cost)
+
+    async def describe(self, markets: Sequence[str], now_ns: int, *, fresh: bool = False) -> Catalogue:
         """What the venue knows about these markets; raises RestError when it does not answer."""
-        self._events.clear()
-        self._series.clear()
         catalogue = Catalogue()
-        for start in range(0, len(tickers), MARKETS_PER_CALL):
-            batch = tickers[start : start + MARKETS_PER_CALL]
-            for item in _decode(await self._rest.markets(batch), _Markets, "markets").markets:
-                await self._describe_one(item, now_ns, catalogue)
+        bodies: dict[str, MarketBody] = {}
+        for ticker, item in (await self._items(markets, self._rest.markets)).items():
+            try:
+                bodies[ticker] = _market.decode(item)
+            except BROKEN as error:
+                catalogue.keep_out("kalshi", ticker, error)
+        if bodies:
+            await self._references.load(bodies.values(), now_ns, fresh=fresh)
+        for ticker, body in bodies.items():
+            try:
+                catalogue.found[ticker] = self._described(body, now_ns)
+            except (*BROKEN, RestError) as error:
+                catalogue.keep_out("kalshi", ticker, error)
         return catalogue
 
-    async def _describe_one(self, item: msgspec.Raw, now_ns: int, catalogue: Catalogue) -> None:
-        ticker = ""
+    async def ranked(self, limit: int) -> list[str]:
+        """All open markets by what was traded of them in a day, then ever."""
+        volumes: dict[str, tuple[int, int]] = {}
+        async for page in pages("kalshi", "open markets", self._rest.open_markets, _page):
+            for item in page:
+                try:
+                    body = _market.decode(item)
+                    metadata.check_contract(body)
+                    if metadata.standing_of(body.status).state == "open":
+                        volumes[body.ticker] = metadata.volume_of(body)
+                except BROKEN as error:
+                    count_refused("kalshi", error)
+        metrics.CATALOGUE_MARKETS.labels("kalshi").set(len(volumes))
+        return heapq.nlargest(limit, volumes, key=lambda ticker: (volumes[ticker], ticker))
+
+    async def discover(self, budget: int, now_ns: int) -> list[Described]:
+        """The `budget` most traded open markets, described, the most traded first."""
+        ranked = await self.ranked(budget)
+        found = (await self.describe(ranked, now_ns)).found
+        return [found[ticker] for ticker in ranked if ticker in found]
+
+    async def standings(self, markets: Iterable[Market], *, closely: bool = True) -> dict[str, Standing]:  # noqa: ARG002 - one way serves both
+        """What the venue says of each market now."""
+        tickers = [market.market for market in markets]
+        found = dict.fromkeys(tickers, GONE)
+        for ticker, item in (await self._items(tickers, self._rest.markets_now)).items():
+            try:
+                found[ticker] = metadata.standing_of(_market.decode(item).status)
+            except BROKEN:
+                del found[ticker]  # its next description says what is wrong with it
+        return found
+
+    async def pauses(self, markets: Iterable[Market]) -> dict[str, str]:
+        """Whether the exchange trades, by each market's shard."""
         try:
-            ticker = msgspec.json.decode(item, type=_Ticker).ticker
-            market = msgspec.json.decode(item, type=_Market)
-            event = await self._event(market.event_ticker)
-            series = await self._series_of(event.series_ticker or market.event_ticker.partition("-")[0])
-            catalogue.found[ticker] = described(market, event, series, now_ns)
-        except (msgspec.MsgspecError, ValueError, RestError) as error:
-            catalogue.failed[ticker] = str(error)
+            status = decode_status(await self._rest.status())
+        except RestError as error:
+            status = status_of(error)
+        shards = status.pauses()
+        return {market.market: shards.get(market.shard, shards[-1]) for market in markets}
 
-    async def _event(self, ticker: str) -> _Event:
-        if ticker not in self._events:
-            try:
-                body = _decode(await self._rest.event(ticker), _EventBody, f"event {ticker}")
-            except RestError as error:
-                if not error.unknown:
-                    raise
-                self._log.warning("event unknown: no title and no fee override taken from it", event_ticker=ticker)
-                body = _EventBody(_Event())
-            self._events[ticker] = body.event
-        return self._events[ticker]
+    async def ask_time(self) -> None:
+        """Nothing: every answer carries the venue's time."""
 
-    async def _series_of(self, ticker: str) -> _Series:
-        if ticker not in self._series:
-            try:
-                body = _decode(await self._rest.series(ticker), _SeriesBody, f"series {ticker}")
-            except RestError as error:
-                if not error.unknown:
-                    raise
-                self._log.warning("series unknown: the ordinary taker fee is assumed", series_ticker=ticker)
-                body = _SeriesBody(_Series())
-            self._series[ticker] = body.series
-        return self._series[ticker]
+    def _described(self, body: MarketBody, now_ns: int) -> Described:
+        event, series = self._references.event(body), self._references.series(body)
+        series_name, event_name = self._references.series_of(body), metadata.event_of(body)
+        changes = self._references.changes
+        changes.check_read(series_name, event_name)
+        terms = changes.series_terms(series_name, series.body.terms(), series.read_ns, now_ns)
+        override = changes.event_terms(event_name, event.body.override(), event.read_ns, now_ns)
+        waived_until_ns = rfc3339_ns(body.fee_waiver_expiration_time)
+        schedule = fees.fee_schedule(terms, override)
+        record = metadata.market_record(
+            body, event.body, series.body, fees.NO_FEE if now_ns < waived_until_ns else schedule
+        )
+        return metadata.described(record, now_ns, waived_until_ns, changes.next_ns(series_name, event_name, now_ns))
 
-
-def described(market: _Market, event: _Event, series: _Series, now_ns: int) -> Described:
-    """One market as a record; raises ValueError when a number or time in it is malformed."""
-    waived_until_ns = rfc3339_ns(market.fee_waiver_expiration_time)
-    waived = now_ns < waived_until_ns
-    record = Market(
-        venue="kalshi",
-        market=market.ticker,
-        event=market.event_ticker,
-        title=market.title or " - ".join(filter(None, (event.title, market.yes_sub_title))) or market.ticker,
-        rules="\n".join(filter(None, (market.rules_primary, market.rules_secondary))),
-        status=market.status,
-        tokens=(),
-        ticks=tuple(
-            TickRange(start=parse_price(band.start), end=parse_price(band.end), step=parse_price(band.step))
-            for band in market.price_ranges
-        ),
-        fee=NO_FEE if waived else fee_schedule(event, series),
-        minimum_quantity=MINIMUM_QUANTITY,
-        minimum_value=0,
-        negative_risk=False,
-        open_ns=rfc3339_ns(market.open_time),
-        close_ns=rfc3339_ns(market.close_time),
-        expected_settlement_ns=rfc3339_ns(market.expected_expiration_time or market.latest_expiration_time),
-        updated_ns=rfc3339_ns(market.updated_time),
-    )
-    return Described(record, refresh_ns=waived_until_ns if waived else 0)
+    async def _items(self, tickers: Sequence[str], ask: Ask) -> dict[str, msgspec.Raw]:
+        """The market objects of these tickers; what was not asked for is left out."""
+        found: dict[str, msgspec.Raw] = {}
+        for batch in batches(tickers, MARKETS_PER_CALL):
+            wanted = set(batch)
+            async with aclosing(pages("kalshi", "markets", partial(ask, batch), _page)) as answer:
+                async for page in answer:
+                    items = {ticker: item for item in page if (ticker := _ticker_in(item)) in wanted}
+                    found.update(items)
+                    wanted.difference_update(items)
+                    if not wanted:
+                        break
+        return found
 
 
-def fee_schedule(event: _Event, series: _Series) -> FeeSchedule:
-    """The fee of a market: its event's override where there is one, else its series'; raises ValueError when unknown.
-
-    A fee type whose formula is not public is refused: a market with a guessed fee must not be traded.
-    """
-    fee_type = event.fee_type_override or series.fee_type
-    if fee_type not in MAKER_RATES:
-        raise ValueError(f"fee type {fee_type!r} has no known formula")
-    chosen = series.fee_multiplier if event.fee_multiplier_override is None else event.fee_multiplier_override
-    multiplier = parse_rate(1 if chosen is None else chosen)
-    return FeeSchedule(
-        model="kalshi_quadratic",
-        taker_rate=_scaled(TAKER_RATE, multiplier),
-        maker_rate=_scaled(MAKER_RATES[fee_type], multiplier),
-        exponent=1,
-        balance_precision=DIRECT_MEMBER_PRECISION,
-    )
-
-
-def _scaled(rate: int, multiplier: int) -> int:
-    """rate x multiplier in millionths, rounded up: a fee is never understated."""
-    return -(-rate * multiplier // RATE_SCALE)
-
-
-def _decode(data: bytes, kind: type[T], what: str) -> T:
+def _ticker_in(item: msgspec.Raw) -> str:
     try:
-        return msgspec.json.decode(data, type=kind)
-    except msgspec.MsgspecError as error:
-        raise RestError(f"{what}: the answer is not what was asked for: {error}") from error
+        return _ticker.decode(item).ticker
+    except BROKEN:
+        return ""
+
+
+def _page(data: bytes) -> tuple[list[msgspec.Raw], str | None]:
+    body = decode_as(data, _Markets, "markets")
+    return body.markets, body.cursor

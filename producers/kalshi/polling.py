@@ -1,91 +1,149 @@
-"""Kalshi without a key: the public REST books, asked for again and again."""
+"""Kalshi without a key: the public REST books, asked for again and again ("Get Multiple Market Orderbooks").
 
-import asyncio
-from collections.abc import Callable
-from typing import Final
+A REST book carries no time and no number. Each is taken as it is, as of its request; two are never under way for one
+market, so they cannot overtake one another. Whether the venue's own cache is behind cannot be told.
+"""
 
-from producers.books import Receipt
+from collections.abc import Callable, Iterable
+from typing import ClassVar, Final
+from urllib.parse import parse_qs, urlsplit
+
+from producers.books import PublishedBook, Receipt
 from producers.kalshi import wire
-from producers.kalshi.book import MarketBook
-from producers.kalshi.rest import MARKETS_PER_CALL, Rest, books_path
-from producers.line import DISCONNECTED, Followed, Line
-from producers.resilience import RestError
-from producers.tools import Tools, batches
+from producers.kalshi.book import OFF_GRID, MarketBook, grid_of
+from producers.kalshi.messages import Malformed, Snapshot
+from producers.kalshi.rest import MARKETS_PER_CALL, books_path
+from producers.session import Host, Session
+from producers.tools import batches
+from producers.transcript import Followed
 from runtime import metrics
+from schemas.records import Market
+
+OVERDUE_NS: Final = 3_000_000_000
+POLL_NS: Final = 1_000_000_000
 
 MALFORMED: Final = "malformed answer"
+LEFT_OUT: Final = "not in the venue's answer"
+STALLED_NS: Final = 15_000_000_000
+"""A request that nothing is heard of is counted as lost; the REST client gives up sooner."""
 
 
-class PollingLine(Line[MarketBook]):
-    """The public REST books, asked for again and again: what there is without a key."""
+class KalshiPolling(Session[MarketBook]):
+    """Asks for every book each `poll_ns`."""
 
-    def __init__(self, tools: Tools, lines_changed: Callable[[], None], rest: Rest, poll_ms: int) -> None:
-        super().__init__(tools, lines_changed)
-        self._rest = rest
-        self._poll_s = poll_ms / 1000
-        self._connection = tools.connections.name()
-        self._frame = 0
-        self._frames_read = metrics.FRAMES_READ.labels(tools.venue)
+    way: ClassVar[str] = "polling"
 
-    def make_book(self, followed: Followed) -> MarketBook:
-        """The book builder of a market."""
-        return MarketBook(self.published_book(followed))
-
-    async def run(self) -> None:
-        """Ask for all books every `kalshi_poll_ms`, until cancelled."""
-        self.log.info("no Kalshi key: the public REST books are polled", every_ms=round(self._poll_s * 1000))
-        while True:
-            await self.some_markets()
-            for batch in batches(list(self.books), MARKETS_PER_CALL):
-                await self._poll(batch)
-            await asyncio.sleep(self._poll_s)
-
-    async def _poll(self, markets: list[str]) -> None:
-        path, start_ns = books_path(markets), self.tools.now()
-        try:
-            body = await self._rest.books(path)
-        except RestError as error:
-            if self.connected:
-                self.log.warning("poll failed", error=str(error))
-            self._fail(markets, DISCONNECTED)
-            return
-        receipt = Receipt(self._connection, self._frame, start_ns, self.tools.now())
-        self._frame += 1
-        await self.tools.raw.room()
-        self.tools.raw.body(receipt, body, path)
-        self._frames_read.inc()
-        try:
-            books = wire.decode_orderbooks(body)
-        except wire.WireError as error:
-            self.tools.undecodable(body, error)
-            self._fail(markets, MALFORMED)
-            return
-        self.set_connected(True)
-        self._apply(markets, books, receipt, body)
-
-    def _apply(
-        self, markets: list[str], books: list[wire.Snapshot | wire.Malformed], receipt: Receipt, body: bytes
+    def __init__(
+        self,
+        host: Host,
+        published: Callable[[Followed], PublishedBook],
+        *,
+        overdue_ns: int = OVERDUE_NS,
+        poll_ns: int = POLL_NS,
     ) -> None:
-        answered = {message.market: message for message in books}
-        broken = next((message.error for message in books if isinstance(message, wire.Malformed)), None)
-        if broken is None:
-            self.tools.dead_letters.good()
-        else:
-            self.tools.undecodable(body, broken)
-        for market in markets:
-            book, message = self.books.get(market), answered.get(market)
-            if book is None:
-                continue  # its group went while the venue was asked
-            if isinstance(message, wire.Snapshot):
-                if message.floored:
-                    metrics.SIZES_FLOORED.labels(self.tools.venue).inc(message.floored)
-                self.tools.books.offer(book.snapshot(message, receipt, self.tools.now()))
-            else:
-                reason = "not in the venue's answer" if message is None else MALFORMED
-                self.tools.books.offer(book.interrupt(reason, self.tools.now()))
+        super().__init__(host, published, overdue_ns=overdue_ns)
+        self._poll_ns = poll_ns
+        self._due_ns: dict[str, int] = {}
+        self._requests: dict[int, tuple[str, ...]] = {}
+        self._busy_ns: dict[str, int] = {}
+        self._applied_ns: dict[str, int] = {}
 
-    def _fail(self, markets: list[str], reason: str) -> None:
-        self.set_connected(False)
+    def make_book(self, followed: Followed, published: PublishedBook) -> MarketBook:
+        """The book builder of a market."""
+        return MarketBook(published, followed.market.ticks)
+
+    def unfollowed(self, market: str, book: MarketBook) -> None:  # noqa: ARG002 - the general form
+        """Nothing is asked about a market any more."""
+        for known in (self._due_ns, self._busy_ns, self._applied_ns):
+            known.pop(market, None)
+
+    def described(self, market: Market, receipt: Receipt, now_ns: int) -> None:
+        """A market's metadata changed, perhaps its price grid; the next answer shows whether its book is on it."""
+        book = self.books[market.market]
+        if book.grid != grid_of(market.ticks):
+            book.grid = grid_of(market.ticks)
+            self.distrust([market.market], OFF_GRID, receipt, now_ns)
+            self._due_ns.pop(market.market, None)
+
+    def frame(self, receipt: Receipt, data: bytes, now_ns: int) -> None:
+        """There is no socket, so there are no frames."""
+
+    def sent(self, receipt: Receipt, text: str) -> None:
+        """There is no socket, so nothing is sent."""
+
+    def asked(self, receipt: Receipt, path: str, body: bytes | None) -> None:  # noqa: ARG002 - the general form
+        """A request is on its way: the path names its markets."""
+        markets = tuple(parse_qs(urlsplit(path).query).get("tickers", ()))
+        self._requests[receipt.frame] = markets
+        for market in markets:
+            self._busy_ns[market] = receipt.response_ns
+            self._due_ns[market] = receipt.response_ns + self._poll_ns
+
+    def answered(self, receipt: Receipt, asked: int, data: bytes, now_ns: int) -> None:
+        """The books that answer a request came."""
+        markets = self._done(asked)
+        if not markets:
+            return
+        try:
+            books = wire.decode_orderbooks(data)
+        except wire.WireError as error:
+            self.answering = False
+            self.distrust(markets, MALFORMED, receipt, now_ns)
+            self.host.undecodable(data, error)
+            return
+        self.answering = True
+        told = {message.market: message for message in books}
         for market in markets:
             if market in self.books:
-                self.tools.books.offer(self.books[market].interrupt(reason, self.tools.now()))
+                self._take(market, told.get(market), receipt, now_ns)
+        broken = next((message.error for message in books if isinstance(message, Malformed)), None)
+        if broken is None:
+            self.host.understood()
+        else:
+            self.host.undecodable(data, broken)
+
+    def unanswered(self, asked: int, reason: str, receipt: Receipt, now_ns: int) -> None:  # noqa: ARG002 - general form
+        """A request failed. What is known stays, until its proof is overdue."""
+        if self._done(asked):
+            self.answering = False
+
+    def tick(self, now_ns: int) -> None:
+        """Ask for what is due."""
+        super().tick(now_ns)
+        if self.open:
+            due = [market for market in self.books if self._due(market, now_ns)]
+            for batch in batches(due, MARKETS_PER_CALL):
+                self.host.ask(books_path(batch))
+
+    def closed(self) -> None:
+        """Answers to what was asked before are not waited for."""
+        self._requests.clear()
+        self._busy_ns.clear()
+
+    def _due(self, market: str, now_ns: int) -> bool:
+        busy_ns = self._busy_ns.get(market)
+        if busy_ns is not None and now_ns - busy_ns < STALLED_NS:
+            return False
+        return self._due_ns.get(market, 0) <= now_ns
+
+    def _done(self, asked: int) -> Iterable[str]:
+        markets = self._requests.pop(asked, ())
+        for market in markets:
+            self._busy_ns.pop(market, None)
+        return markets
+
+    def _take(self, market: str, message: Snapshot | Malformed | None, receipt: Receipt, now_ns: int) -> None:
+        book = self.books[market]
+        if not isinstance(message, Snapshot):
+            self.distrust([market], LEFT_OUT if message is None else MALFORMED, receipt, now_ns)
+            return
+        if receipt.call_start_ns < self._applied_ns.get(market, 0):
+            return  # a request that was counted as lost: a newer one has been answered
+        self._applied_ns[market] = receipt.call_start_ns
+        if message.floored:
+            metrics.SIZES_FLOORED.labels("kalshi").inc(message.floored)
+        if message.numbers:
+            metrics.FORMS_SEEN.labels("kalshi", "decimals", "JSON numbers").inc(message.numbers)
+        self.host.say(book.snapshot(message, receipt, None, now_ns))
+        if book.why == OFF_GRID:
+            self.host.catalogue_changed(market)

@@ -1,126 +1,114 @@
-"""The proof that Kalshi's books are current: a command that changes nothing, answered in its subscription's sequence.
+"""The proof that Kalshi's books are current: what is asked on a subscription and answered in its sequence.
 
-A pong only proves the connection. So every `reconcile_ms` each subscription is asked to add a market that it has. Its
-`ok` carries the subscription's next number: the subscription lives, and what it sent before the answer has been handled
-without a gap, so its books were current when the command was sent. Source: the venue's AsyncAPI document, `ok` frames.
+A pong only proves the connection, and a message may have been under way for long. So each subscription is asked again
+and again to add a market that it has. Its `ok` carries the subscription's next number: the subscription lives, and what
+it sent before the answer has been handled without a gap, so its books were current when the command was sent. A
+snapshot that was asked for proves the same. Sources: the venue's AsyncAPI document, `ok` and `orderbook_snapshot`.
 """
 
-import asyncio
-from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
-from websockets.asyncio.client import ClientConnection
+from producers.kalshi.commands import Command
+from producers.kalshi.subscriptions import Subscription
+from runtime import logs, metrics
 
-from producers.kalshi import wire
-from producers.kalshi.book import MarketBook, Subscription
-from producers.line import FeedLost, WebsocketLine
-from runtime import metrics
+ANSWER_TIMEOUT_NS: Final = 10_000_000_000
+"""The venue's own ping interval; a connection on which nothing is answered for longer is dead."""
 
-ANSWER_TIMEOUT_S: Final = 10.0
-"""The venue's own ping interval; a pong or an answer that takes longer means a dead connection."""
+COMMANDS_KEPT: Final = 512
+"""Answers can be lost; as many commands are remembered."""
 
 
-class Probe(NamedTuple):
-    """A question under way: whom it was put to, and when."""
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A command that was sent; `probe` when it asks for nothing but its answer."""
 
-    subscription: Subscription
-    sent_ns: int
+    command: Command
+    ns: int
+    probe: bool = False
 
 
 class Prover:
-    """Renews the proofs of one connection's subscriptions.
+    """The commands under way on one connection, what their answers prove, and for how long nothing was answered.
 
     The documentation implies, but does not say, that an `ok` is numbered. On a connection where one comes without sid
-    or number, the pong is the proof again.
+    or number (`numbered` turns false) a pong is the proof again, unless snapshots that are asked for do come.
     """
 
-    def __init__(
-        self,
-        line: WebsocketLine[MarketBook],
-        subscriptions: Mapping[int, Subscription],
-        ask: Callable[[Subscription, str], int],
-    ) -> None:
-        """`ask(subscription, market)` sends the command and returns its number."""
-        self._line = line
-        self._subscriptions = subscriptions
-        self._ask = ask
-        self._numbered = True
-        self._rounds = 0
-        self._under_way: dict[int, Probe] = {}
-        self._answered = asyncio.Event()
+    def __init__(self, interval_ns: int) -> None:
+        self.numbered = True
+        self.snapshots = False
+        self.round = 0
+        self._interval_ns = interval_ns
+        self._latest_ns = 0
+        self._waiting_ns = 0
+        self._sent: dict[int, Sent] = {}
 
-    async def run(self, socket: ClientConnection) -> None:
-        """Prove the books every `reconcile_ms`; raises FeedLost when the venue does not answer."""
-        tools = self._line.tools
-        while True:
-            await asyncio.sleep(tools.settings.reconcile_ms / 1000)
-            sent_ns = tools.now()
-            if self._numbered:
-                self._probe(sent_ns)
-            await self._pong(socket)
-            await self._answers()
-            if not self._numbered:
-                await self._line.drained()
-                for subscription in self._subscriptions.values():
-                    self._renew(subscription, sent_ns, "pong")
+    def begin(self, now_ns: int) -> None:
+        """The connection is up: the first question is due an interval later."""
+        self._latest_ns = now_ns
 
-    def acknowledged(self, message: wire.Acknowledged) -> None:
-        """A command was answered, in its turn; perhaps one of these."""
-        probe = self._take(message.command)
-        if probe is None:
-            return
-        if not (message.sid and message.seq):
-            if self._numbered:
-                self._line.log.warning("answers carry no sequence: the pong is the proof", sid=probe.subscription.sid)
-            self._numbered = False
-            metrics.SUBSCRIPTION_PROOFS.labels(self._line.tools.venue, "unnumbered").inc()
-        elif message.sid == probe.subscription.sid:
-            self._renew(probe.subscription, probe.sent_ns, "numbered")
+    def due(self, now_ns: int) -> bool:
+        """True once every interval."""
+        if now_ns - self._latest_ns < self._interval_ns:
+            return False
+        self._latest_ns = now_ns
+        self.round += 1
+        return True
 
-    def refused(self, message: wire.Refused) -> int:
-        """A command was refused: that proves nothing. Returns the sid it was about, 0 when it was not one of these."""
-        probe = self._take(message.command)
-        return probe.subscription.sid if probe is not None else 0
+    def silent(self, now_ns: int) -> bool:
+        """True when what was asked has long been unanswered, and nothing else was answered meanwhile."""
+        return bool(self._waiting_ns) and now_ns - self._waiting_ns > ANSWER_TIMEOUT_NS
 
-    def forget(self, subscription: Subscription) -> None:
-        """A subscription is lost or missed something: what it was asked before proves nothing."""
-        for command in [command for command, probe in self._under_way.items() if probe.subscription is subscription]:
-            self._take(command)
+    def sent(self, sent: Sent) -> None:
+        """A command is on its way."""
+        self._waiting_ns = self._waiting_ns or sent.ns
+        self._sent[sent.command.id] = sent
+        if len(self._sent) > COMMANDS_KEPT:
+            del self._sent[next(iter(self._sent))]
 
-    def _probe(self, now_ns: int) -> None:
-        """Ask every subscription that carries books, about each of its markets in turn."""
-        for subscription in self._subscriptions.values():
-            markets = sorted(subscription.markets)
-            if markets:
-                command = self._ask(subscription, markets[self._rounds % len(markets)])
-                self._under_way[command] = Probe(subscription, now_ns)
-        self._rounds += 1
+    def find(self, number: int) -> Sent | None:
+        """A command that may yet be answered again: a request for several books is answered by each."""
+        return self._sent.get(number)
 
-    def _take(self, command: int) -> Probe | None:
-        probe = self._under_way.pop(command, None)
-        self._answered.set()
-        return probe
+    def take(self, number: int) -> Sent | None:
+        """The command that was answered, once."""
+        return self._sent.pop(number, None)
 
-    def _renew(self, subscription: Subscription, ns: int, form: str) -> None:
-        subscription.proof.renew(ns)
-        metrics.SUBSCRIPTION_PROOFS.labels(self._line.tools.venue, form).inc()
+    def answered(self) -> None:
+        """The venue answers."""
+        self._waiting_ns = 0
 
-    async def _pong(self, socket: ClientConnection) -> None:
-        try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                await (await socket.ping())
-        except TimeoutError:
-            raise FeedLost(f"no pong within {ANSWER_TIMEOUT_S:g} s") from None
+    def acknowledged(self, subscription: Subscription | None, sid: int, seq: int, sent: Sent) -> None:
+        """An `ok` came in its turn. It proves the subscription that the command was put to, as of then."""
+        self.answered()
+        if not (sid and seq):
+            if sent.probe and self.numbered:
+                logs.get(venue="kalshi").warning("answers carry no sequence: the pong is the proof", sid=sid)
+                self.numbered = False
+            _count("unnumbered")
+        elif subscription is not None and sid == (sent.command.sid or sid):
+            subscription.prove(sent.ns)
+            _count("numbered")
 
-    async def _answers(self) -> None:
-        """Wait for what is under way. An answer that lies unread, because Kafka holds the reader up, is not missing."""
-        while self._under_way:
-            self._answered.clear()
-            try:
-                async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                    await self._answered.wait()
-            except TimeoutError:
-                if self._line.idle and self._under_way:
-                    sids = sorted(probe.subscription.sid for probe in self._under_way.values())
-                    raise FeedLost(f"no answer from subscription {sids} within {ANSWER_TIMEOUT_S:g} s") from None
-                await self._line.drained()
+    def snapshot(self, subscription: Subscription, asked_ns: int) -> None:
+        """A book came that was asked for; `asked_ns` is 0 when it came once more."""
+        self.answered()
+        self.snapshots = True
+        subscription.prove(asked_ns)
+        _count("snapshot")
+
+    def pong(self, subscription: Subscription, sent_ns: int) -> None:
+        """A pong came for want of better proof."""
+        subscription.proof.renew(sent_ns)
+        _count("pong")
+
+    @property
+    def pongs(self) -> bool:
+        """True while nothing but a pong is to be had."""
+        return not self.numbered and not self.snapshots
+
+
+def _count(form: str) -> None:
+    metrics.SUBSCRIPTION_PROOFS.labels("kalshi", form).inc()

@@ -1,300 +1,216 @@
-"""Kalshi's wire format: frames and REST bodies to typed messages in integer units and YES terms.
+"""Kalshi's wire format: frames and REST bodies to messages in integer units and YES terms.
 
-Kalshi publishes bids only, for each outcome. A NO bid at p is a YES ask at 1 - p; that is done here, once.
-Sources: the venue's AsyncAPI document; its pages "Orderbook Responses" and "Fixed-Point Representation".
+Sources: the venue's AsyncAPI document; "Orderbook Responses"; "Fixed-Point Representation"; "Order direction".
 """
 
-from collections.abc import Iterable
-from functools import lru_cache
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
-from producers.ladder import SideName
-from producers.levels import TEXTS_KEPT, level_price, parse_levels
-from producers.timestamps import milliseconds_ns, rfc3339_ns
-from schemas.records import Level, OrderSide
-from schemas.units import ONE, UnitError, parse_fill_quantity, parse_price, parse_quantity_change
+from producers.kalshi import convert, forms
+from producers.kalshi.lenient import read
+from producers.kalshi.messages import (
+    COMBO_LIFECYCLE,
+    LIFECYCLE,
+    Acknowledged,
+    Listed,
+    Malformed,
+    Message,
+    Refused,
+    Snapshot,
+    Subscribed,
+    Unknown,
+    Unsubscribed,
+)
 
 TERMINAL_ERRORS: Final = frozenset({10, 25})
 """Channel error and subscription buffer overflow: the subscription is dead."""
 
+OVERFLOW: Final = 25
 UNKNOWN_SID: Final = 7
+INVALID_PARAMETER: Final = 11
+TOO_MANY_MARKETS: Final = 26
+TOO_MANY_COMMANDS: Final = 27
 
-_KNOWN_TYPES: Final = frozenset(
-    {"ticker", "fill", "user_order", "market_position", "market_lifecycle_v2", "event_lifecycle", "event_fee_update"}
+PASSED_OVER: Final = frozenset(
+    {
+        "cfbenchmarks_value",
+        "cfbenchmarks_value_5hz",
+        "cfbenchmarks_value_5hz_indexlist",
+        "cfbenchmarks_value_indexlist",
+        "fill",
+        "market_position",
+        "order_group_updates",
+        "pyth_value",
+        "pyth_value_underlying_list",
+        "quote_accepted",
+        "quote_created",
+        "quote_executed",
+        "rfq_created",
+        "rfq_deleted",
+        "user_order",
+    }
 )
+"""Documented kinds that say nothing of a book: reference prices, and what an account hears about itself."""
 
-WireLevels = list[tuple[str, str]] | None
+BOOKLESS: Final = PASSED_OVER | {"trade", "ticker", LIFECYCLE, COMBO_LIFECYCLE, "event_lifecycle", "event_fee_update"}
+"""Kinds that change no ladder, whatever they say."""
 
 
 class WireError(ValueError):
-    """Bytes that are no message of Kalshi's; the message says why."""
+    """Bytes that are no message of Kalshi's; `kind` is the type that could be read, if any."""
+
+    def __init__(self, text: str, kind: str = "") -> None:
+        super().__init__(text)
+        self.kind = kind
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """What every message may carry: its subscription and its number in it; 0 where absent."""
-
-    sid: int = 0
-    seq: int = 0
+class _Frame(msgspec.Struct, tag_field="type"):
+    sid: int
+    seq: int
 
 
-class Subscribed(Message, frozen=True, kw_only=True):
-    """Command `command` opened subscription `opened` on a channel."""
-
-    command: int
-    channel: str
-    opened: int
+class _DeltaFrame(_Frame, tag="orderbook_delta"):
+    msg: forms.Delta
 
 
-class Acknowledged(Message, frozen=True, kw_only=True):
-    """A command was carried out."""
-
-    command: int
-
-
-class Refused(Message, frozen=True, kw_only=True):
-    """A command failed, or a subscription did."""
-
-    command: int
-    code: int
-    text: str
+class _SnapshotFrame(_Frame, tag="orderbook_snapshot"):
+    msg: forms.Snapshot
+    id: int = 0
 
 
-class Snapshot(Message, frozen=True, kw_only=True):
-    """A whole book. `floored` counts sizes that were cut to 0.01 contract."""
-
-    market: str
-    bids: tuple[Level, ...]
-    asks: tuple[Level, ...]
-    floored: int
-
-
-class Delta(Message, frozen=True, kw_only=True):
-    """A signed change of the size at one level."""
-
-    market: str
-    side: SideName
-    price: int
-    change: int
-    exchange_ns: int
-
-
-class Print(Message, frozen=True, kw_only=True):
-    """A public trade in YES terms."""
-
-    market: str
-    trade_id: str
-    price: int
-    fill_quantity: int
-    taker_side: OrderSide
-    exchange_ns: int
-
-
-class Unknown(Message, frozen=True, kw_only=True):
-    """A kind of message that is not understood; `kind` is its type where that is documented, else `other`."""
-
-    kind: str
-
-
-class Malformed(Message, frozen=True, kw_only=True):
-    """A message of a known kind with a field that is missing or wrong; `market` is empty where it could not be read."""
-
-    market: str
-    about_book: bool
-    error: Exception
+class _TradeFrame(_Frame, tag="trade"):
+    msg: forms.Trade
 
 
 class _Envelope(msgspec.Struct):
     type: str
-    id: int = 0
-    sid: int = 0
-    seq: int = 0
+    id: int | None = None
+    sid: int | None = None
+    seq: int | None = None
     msg: msgspec.Raw = msgspec.Raw(b"{}")
 
 
-class _Subscribed(msgspec.Struct):
-    channel: str
-    sid: int
-
-
-class _Refused(msgspec.Struct):
-    code: int
-    msg: str = ""
-
-
-class _Snapshot(msgspec.Struct):
-    market_ticker: str
-    yes_dollars_fp: WireLevels = None
-    no_dollars_fp: WireLevels = None
-
-
-class _Delta(msgspec.Struct):
-    market_ticker: str
-    price_dollars: str
-    delta_fp: str
-    side: str
-    ts_ms: int | None = None
-    ts: str | int | None = None
-
-
-class _Trade(msgspec.Struct):
-    market_ticker: str
-    trade_id: str
-    yes_price_dollars: str
-    count_fp: str
-    taker_outcome_side: str | None = None
-    taker_side: str | None = None
-    ts_ms: int | None = None
-
-
-class _OrderbookSides(msgspec.Struct):
-    yes_dollars: WireLevels = None
-    no_dollars: WireLevels = None
-
-
-class _Orderbook(msgspec.Struct):
-    ticker: str
-    orderbook_fp: _OrderbookSides
-
-
-class _Orderbooks(msgspec.Struct):
-    orderbooks: list[_Orderbook]
+class _Kind(msgspec.Struct):
+    type: str = ""
 
 
 class _Ticker(msgspec.Struct):
     market_ticker: str = ""
 
 
+_frequent = msgspec.json.Decoder(_DeltaFrame | _SnapshotFrame | _TradeFrame)
 _envelope = msgspec.json.Decoder(_Envelope)
-_subscribed = msgspec.json.Decoder(_Subscribed)
-_refused = msgspec.json.Decoder(_Refused)
-_snapshot = msgspec.json.Decoder(_Snapshot)
-_delta = msgspec.json.Decoder(_Delta)
-_trade = msgspec.json.Decoder(_Trade)
-_orderbooks = msgspec.json.Decoder(_Orderbooks)
+_kind = msgspec.json.Decoder(_Kind)
 _ticker = msgspec.json.Decoder(_Ticker)
-
-_change = lru_cache(maxsize=TEXTS_KEPT)(parse_quantity_change)
 
 _BROKEN: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 """What decoding raises: malformed, of the wrong type, not UTF-8, a number off its unit, nested too deep."""
 
 
-def decode(data: bytes) -> Message:
-    """One websocket frame; raises WireError when not even its envelope can be read."""
-    try:
-        envelope = _envelope.decode(data)
-    except _BROKEN as error:
-        raise WireError(f"frame of {len(data)} bytes: {error}") from error
-    try:
-        return _message(envelope)
-    except _BROKEN as error:
-        about_book = envelope.type.startswith("orderbook_")
-        return Malformed(
-            sid=envelope.sid, seq=envelope.seq, market=_market_of(envelope), about_book=about_book, error=error
-        )
+def decode(data: bytes, *, yes_price: bool = False) -> Message:
+    """One websocket frame; raises WireError when not even its envelope can be read.
 
-
-def _message(envelope: _Envelope) -> Message:
-    sid, seq = envelope.sid, envelope.seq
-    match envelope.type:
-        case "orderbook_delta":
-            return _book_change(_delta.decode(envelope.msg), sid, seq)
-        case "orderbook_snapshot":
-            book = _snapshot.decode(envelope.msg)
-            return _whole_book(book.market_ticker, book.yes_dollars_fp, book.no_dollars_fp, sid, seq)
-        case "trade":
-            return _print(_trade.decode(envelope.msg), sid, seq)
-        case "subscribed":
-            opened = _subscribed.decode(envelope.msg)
-            return Subscribed(sid=sid, seq=seq, command=envelope.id, channel=opened.channel, opened=opened.sid)
-        case "ok" | "unsubscribed":
-            return Acknowledged(sid=sid, seq=seq, command=envelope.id)
-        case "error":
-            refusal = _refused.decode(envelope.msg)
-            return Refused(sid=sid, seq=seq, command=envelope.id, code=refusal.code, text=refusal.msg)
-        case other:
-            return Unknown(sid=sid, seq=seq, kind=other if other in _KNOWN_TYPES else "other")
+    `yes_price` is what was asked for: prices of the NO side in the YES leg.
+    """
+    try:
+        frame = _frequent.decode(data)
+        if type(frame) is _DeltaFrame:
+            return convert.delta(frame.msg, frame.sid, frame.seq, yes_price)
+        if type(frame) is _SnapshotFrame:
+            return convert.snapshot(frame.msg, frame.sid, frame.seq, yes_price, command=frame.id)
+        return convert.print_(frame.msg, frame.sid, frame.seq)
+    except _BROKEN:
+        return _decode_any(data, yes_price)
 
 
 def decode_orderbooks(data: bytes) -> list[Snapshot | Malformed]:
     """The body of `GET /markets/orderbooks`; raises WireError when it is not one."""
     try:
-        body = _orderbooks.decode(data)
+        items = msgspec.json.decode(data, type=forms.Orderbooks).orderbooks
     except _BROKEN as error:
         raise WireError(f"order books of {len(data)} bytes: {error}") from error
     books: list[Snapshot | Malformed] = []
-    for item in body.orderbooks:
+    for item in items:
+        ticker = ""
         try:
-            books.append(_whole_book(item.ticker, item.orderbook_fp.yes_dollars, item.orderbook_fp.no_dollars, 0, 0))
-        except UnitError as error:
-            books.append(Malformed(market=item.ticker, about_book=True, error=error))
+            ticker = msgspec.json.decode(item, type=forms.Orderbook).ticker
+            book, numbers = read(item, forms.RestBook)
+            sides = book.sides()
+            yes, no = sides.yes_dollars, sides.no_dollars
+            books.append(convert.whole_book(book.ticker, yes, no, yes_price=False, numbers=numbers))
+        except _BROKEN as error:
+            books.append(Malformed(kind="orderbook", market=ticker, error=error))
     return books
 
 
-def subscribe(command: int, channel: str, markets: Iterable[str]) -> bytes:
-    """The command that opens a subscription."""
-    params: dict[str, Any] = {"channels": [channel], "market_tickers": list(markets)}
-    if channel == "orderbook_delta":
-        params["use_yes_price"] = False  # the venue plans to change the default
-    return msgspec.json.encode({"id": command, "cmd": "subscribe", "params": params})
+def _decode_any(data: bytes, yes_price: bool) -> Message:
+    try:
+        envelope = _envelope.decode(data)
+    except _BROKEN as error:
+        raise WireError(f"frame of {len(data)} bytes: {error}", _kind_of(data)) from error
+    try:
+        return _message(envelope, yes_price)
+    except _BROKEN as error:
+        sid, seq, market = envelope.sid or 0, envelope.seq or 0, _market_of(envelope)
+        return Malformed(sid=sid, seq=seq, kind=envelope.type, market=market, error=error)
 
 
-def update(command: int, sid: int, action: str, markets: Iterable[str]) -> bytes:
-    """The command that changes a subscription (`delete_markets`) or asks for its books (`get_snapshot`)."""
-    params = {"sids": [sid], "action": action, "market_tickers": list(markets)}
-    return msgspec.json.encode({"id": command, "cmd": "update_subscription", "params": params})
+def _message(envelope: _Envelope, yes_price: bool) -> Message:
+    command, sid, seq, msg = envelope.id or 0, envelope.sid or 0, envelope.seq or 0, envelope.msg
+    match envelope.type:
+        case "orderbook_delta":
+            delta, numbers = read(msg, forms.Delta)
+            return convert.delta(delta, sid, seq, yes_price, numbers)
+        case "orderbook_snapshot":
+            book, numbers = read(msg, forms.Snapshot)
+            return convert.snapshot(book, sid, seq, yes_price, numbers, command)
+        case "trade":
+            trade, numbers = read(msg, forms.Trade)
+            return convert.print_(trade, sid, seq, numbers)
+        case "ok":
+            return _acknowledged(msg, command, sid, seq)
+        case "subscribed":
+            opened = msgspec.json.decode(msg, type=forms.Subscribed)
+            return Subscribed(sid=sid, seq=seq, command=command, channel=opened.channel, opened=opened.sid)
+        case "unsubscribed":
+            return Unsubscribed(sid=sid, seq=seq, command=command)
+        case "error":
+            said = msgspec.json.decode(msg, type=forms.Refused)
+            named = (*((said.market_ticker,) if said.market_ticker else ()), *(said.market_tickers or ()))
+            return Refused(sid=sid, seq=seq, command=command, code=said.code, text=said.msg or "", markets=named)
+        case other:
+            return _RARE[other](msg, sid, seq) if other in _RARE else _unknown(other, sid, seq)
 
 
-def probe(command: int, sid: int, market: str) -> bytes:
-    """The command that changes nothing: add a market that the subscription has; the answer lists no markets."""
-    params = {"sids": [sid], "action": "add_markets", "market_tickers": [market], "skip_ticker_ack": True}
-    return msgspec.json.encode({"id": command, "cmd": "update_subscription", "params": params})
+def _unknown(kind: str, sid: int, seq: int) -> Unknown:
+    return Unknown(sid=sid, seq=seq, kind=kind if kind in PASSED_OVER else "other")
 
 
-def _whole_book(market: str, yes: WireLevels, no: WireLevels, sid: int, seq: int) -> Snapshot:
-    bids, floored_bids = parse_levels(yes or ())
-    no_bids, floored_asks = parse_levels(no or ())
-    asks = tuple((ONE - price, size) for price, size in no_bids)
-    return Snapshot(sid=sid, seq=seq, market=market, bids=bids, asks=asks, floored=floored_bids + floored_asks)
+def _acknowledged(msg: msgspec.Raw, command: int, sid: int, seq: int) -> Acknowledged | Listed:
+    said = msgspec.json.decode(msg, type=forms.Ok | list[forms.Subscribed] | None)
+    if isinstance(said, list):
+        listed = tuple((each.channel, each.sid) for each in said)
+        return Listed(sid=sid, seq=seq, command=command, subscriptions=listed)
+    markets = tuple(said.market_tickers or ()) if said is not None else ()
+    return Acknowledged(sid=sid, seq=seq, command=command, markets=markets)
 
 
-def _book_change(delta: _Delta, sid: int, seq: int) -> Delta:
-    price, side = level_price(delta.price_dollars), delta.side
-    if side not in ("yes", "no"):
-        raise UnitError(f"side was {side!r}: neither yes nor no")
-    return Delta(
-        sid=sid,
-        seq=seq,
-        market=delta.market_ticker,
-        side="bid" if side == "yes" else "ask",
-        price=price if side == "yes" else ONE - price,
-        change=_change(delta.delta_fp),
-        exchange_ns=_time_ns(delta.ts_ms, delta.ts),
-    )
+_RARE: Final[dict[str, Callable[[msgspec.Raw, int, int], Message]]] = {
+    "ticker": convert.ticker,
+    LIFECYCLE: convert.lifecycle,
+    COMBO_LIFECYCLE: convert.lifecycle,
+    "event_lifecycle": convert.event_created,
+    "event_fee_update": convert.event_fee,
+}
 
 
-def _print(trade: _Trade, sid: int, seq: int) -> Print:
-    taker = trade.taker_outcome_side or trade.taker_side
-    if taker not in ("yes", "no"):
-        raise UnitError(f"taker side was {taker!r}: neither yes nor no")
-    return Print(
-        sid=sid,
-        seq=seq,
-        market=trade.market_ticker,
-        trade_id=trade.trade_id,
-        price=parse_price(trade.yes_price_dollars),
-        fill_quantity=parse_fill_quantity(trade.count_fp),
-        taker_side="buy" if taker == "yes" else "sell",
-        exchange_ns=_time_ns(trade.ts_ms, None),
-    )
-
-
-def _time_ns(milliseconds: int | None, text: str | int | None) -> int:
-    if milliseconds is not None:
-        return milliseconds_ns(milliseconds)
-    return rfc3339_ns(text) if isinstance(text, str) else 0
+def _kind_of(data: bytes) -> str:
+    try:
+        return _kind.decode(data).type
+    except _BROKEN:
+        return ""
 
 
 def _market_of(envelope: _Envelope) -> str:

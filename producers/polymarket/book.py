@@ -1,200 +1,203 @@
-"""Polymarket's books: both tokens' messages to one YES ladder, checked against REST. Pure: times are passed in.
+"""One market's book, and what the venue's REST answers say of it.
 
-The NO book is the mirror of the YES book: a NO bid at p is a YES ask at 1 - p. A message's YES part is used where it
-has one, else its NO part mirrored.
+A REST book is the venue's word about a moment near its request: it can confirm our book, replace one that is not to be
+trusted, or show that the stream says nothing any more. It has also been seen to be old, and to be wrong under the
+newest stamp; so it never outweighs a hash of the stream.
 """
 
-from collections.abc import Sequence
-from enum import Enum
+from dataclasses import dataclass
 from typing import Final
 
 from producers.books import PublishedBook, Receipt
-from producers.ladder import Ladder
-from producers.polymarket.wire import Change, Message, PriceChange, TickChange, TokenBook
-from schemas.records import Book
-from schemas.units import ONE, UnitError, format_price
+from producers.polymarket.checks import Checks
+from producers.polymarket.content import whole_yes
+from producers.polymarket.messages import TokenBook
+from producers.polymarket.stream import StreamBook
+from producers.polymarket.wire import RestBook
+from runtime import metrics
+from schemas.records import Book, Market
 
-TICK_CHANGE: Final = "tick change"
-OFF_GRID: Final = "off-grid price"
-CROSSED: Final = "crossed"
-MISMATCH: Final = "differs from the venue's answer"
+BEHIND: Final = "behind the venue's answer"
+DIFFERS: Final = "differs from the venue's answer"
 
+PATIENCE_NS: Final = 250_000_000
+"""The stream may be later than a REST answer by this."""
+
+STREAM_FIRST_NS: Final = 2_500_000_000
 FIRST_BOOK_NS: Final = 5_000_000_000
-"""A market whose first book has not come by then is asked for by REST."""
+"""So long after it became unsound, or was first subscribed to, a book is healed only by an answer that a hash of the
+stream bears out: the stream was asked for a whole book, too, and again."""
 
-BUFFERED_CHANGES: Final = 10_000
-
-
-class OffGrid(UnitError):
-    """A level's price is not on the market's grid."""
+SILENT_NS: Final = 5_000_000_000
+"""After the stream fell behind, REST alone is not enough for so long, and twice as long each further time."""
 
 
-class Verdict(Enum):
-    """What a REST book said about ours."""
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """A REST book that is newer than the stream."""
 
-    CONFIRMED = "confirmed"
-    TAKEN = "taken"
-    DIFFERS = "differs"
-    MISMATCH = "mismatch"
-    NOTHING = "nothing"
+    book: TokenBook
+    receipt: Receipt
 
 
-class MarketBook:
-    """One market's YES ladder.
+class MarketBook(StreamBook):
+    """A StreamBook that is also told of REST answers. `ahead` is one that the stream has not come to yet."""
 
-    Offline until subscribed; then `awaiting` a whole book, from the stream or from REST; then live. `urgent` asks for
-    a REST book at once.
-    """
+    def __init__(self, market: Market, published: PublishedBook, shared: Checks) -> None:
+        self.ahead: Ahead | None = None
+        self._behind_since_ns = 0
+        self._behind_times = 0
+        super().__init__(market, published, shared)
 
-    def __init__(self, published: PublishedBook, yes: str, no: str, tick: int) -> None:
-        self.published = published
-        self.yes = yes
-        self.no = no
-        self.tick = tick
-        self.offline = True
-        self.awaiting = True
-        self.urgent = False
-        self._subscribed_ns = 0
-        self._ladder = Ladder()
-        self._exchange_ns = 0
-        self._buffer: list[PriceChange] | None = None
-        self._differed_at = -1
+    def begin(self, market: Market, shared: Checks) -> None:
+        """A new connection."""
+        super().begin(market, shared)
+        self.ahead = None
+        self._behind_since_ns = 0
+        self._behind_times = 0
 
-    @property
-    def version(self) -> int:
-        """Rises with every change of the ladder."""
-        return self._ladder.version
+    def distrust(self, reason: str, receipt: Receipt, now_ns: int) -> Book | None:
+        """The levels may not be the venue's until a hash or a whole book says so."""
+        if reason == BEHIND and self.ahead is not None:
+            self.behind_ns = self.ahead.book.exchange_ns
+            self._behind_since_ns = receipt.response_ns
+            self._behind_times += 1
+        self.ahead = None
+        return super().distrust(reason, receipt, now_ns)
 
-    def subscribed(self, now_ns: int) -> None:
-        """The stream will carry this market from now on."""
-        self.offline = False
-        self._subscribed_ns = now_ns
+    def overdue_answer(self, now_ns: int) -> str:
+        """Why the book is not to be trusted because of an answer that the stream has not borne out; else empty."""
+        if self.ahead is None or not self.sound or now_ns - self.ahead.receipt.response_ns < PATIENCE_NS:
+            return ""
+        if self.newest_ns < self.ahead.book.exchange_ns:
+            return BEHIND
+        return "" if self.proven or self._agrees(self.ahead.book) else DIFFERS
 
-    def wants_rest(self, now_ns: int) -> bool:
-        """True when a REST book would confirm or heal this book."""
-        if self.offline:
-            return False
-        return not self.awaiting or self.published.record is not None or now_ns - self._subscribed_ns >= FIRST_BOOK_NS
+    def answer(self, rest: RestBook, receipt: Receipt, version: int, now_ns: int) -> list[Book]:
+        """Judge a REST book that was asked for at ladder version `version`; returns what is to be said.
 
-    def apply(self, messages: Sequence[Message], receipt: Receipt, now_ns: int) -> Book | None:
-        """Apply one frame's messages about this market, as one step.
-
-        Raises OffGrid with nothing published; the caller then interrupts the book.
+        Raises MsgspecError or UnitError when it is malformed.
         """
-        whole = {message.token for message in messages if isinstance(message, TokenBook)}
-        said: Book | None = None
-        for message in messages:
-            match message:
-                case TokenBook() if message.token == self.yes or self.yes not in whole:
-                    self._take(message)
-                case PriceChange():
-                    self._change(message)
-                case TickChange() if message.tick != self.tick:
-                    self.tick = message.tick
-                    said = self.interrupt(TICK_CHANGE, now_ns)
-                    self.urgent = True
-                case _:
-                    pass
-        return said if self.awaiting else self._show(receipt, now_ns)
+        if self.content.whole and rest.exchange_ns < self.content.exchange_ns:
+            _compared("older")
+            return []
+        if self.sound and self.proven and self._among_tips(rest) and rest.hash == self.verifier.matched:
+            return self._confirm(receipt)
+        book = rest.whole()
+        if not self.verifier.fits(book, self.content, receipt.response_ns):
+            _compared("damaged")
+            return []
+        said = [] if self.sound else self._heal(book, receipt, now_ns)
+        if not said and self.sound:
+            said = self._compare(book, receipt, version, now_ns)
+        return said
 
-    def disconnect(self) -> None:
-        """The stream is gone; only a new subscription can bring the book back."""
-        self.offline = True
+    def compared(self, receipt: Receipt, now_ns: int) -> Book | None:
+        """The stream has come to a newer stamp than that of an answer that was ahead: were they one?"""
+        ahead = self.ahead
+        if ahead is None or self.newest_ns < ahead.book.exchange_ns:
+            return None
+        if self.proven:
+            self.ahead = None
+        elif self.newest_ns > ahead.book.exchange_ns:
+            self.ahead = None
+            if not self._agrees(ahead.book):
+                return self._differs(receipt, now_ns)
+            self._confirm(ahead.receipt)
+        return None
 
-    def interrupt(self, reason: str, now_ns: int) -> Book | None:
-        """The book cannot be trusted until a whole one comes."""
-        self.awaiting = True
-        self.urgent = False
-        self._buffer = None
-        return self.published.interrupt("recovering", reason, now_ns)
+    # A sound book
 
-    def ask(self) -> int:
-        """A REST book is being asked for; returns what `answer` needs to know of this moment."""
-        self.urgent = False
-        if self.awaiting:
-            self._buffer = []
-        return self.version
+    def _compare(self, book: TokenBook, receipt: Receipt, version: int, now_ns: int) -> list[Book]:
+        """Compare an answer with a book that is trusted."""
+        if self._agrees(book):
+            return self._confirm(receipt)
+        if book.exchange_ns > self.newest_ns:
+            _compared("ahead")
+            self.ahead = Ahead(book, receipt)
+            return []
+        if book.exchange_ns == self.newest_ns and version != self.content.ladder.version:
+            _compared("overtaken")
+            return []
+        if self.proven and not (self.arrivals.doubtful and self._among_tips(book)):
+            _compared("contradicts a hash")
+            return []
+        said = [self._differs(receipt, now_ns)]
+        if self._among_tips(book):
+            said += self._replace(book, receipt, now_ns)
+        return [one for one in said if one is not None]
 
-    def answer(self, message: TokenBook, asked: int, receipt: Receipt, now_ns: int) -> tuple[Verdict, list[Book]]:
-        """Judge the REST book that was asked for at version `asked`, and say what follows."""
-        if self.offline or message.exchange_ns < self._exchange_ns:
-            return Verdict.NOTHING, []
-        if message.tick:
-            self.tick = message.tick
-        if self.awaiting:
-            return self._heal(message, receipt, now_ns)
-        if self.version != asked:
-            return Verdict.NOTHING, []
-        theirs = Ladder()
-        theirs.replace(*self._yes_terms(message))
-        if self.published.matches(theirs):
-            self.published.confirm(receipt.call_start_ns)
-            self._differed_at = -1
-            return Verdict.CONFIRMED, []
-        if self._differed_at != self.version:
-            self._differed_at = self.version
-            return Verdict.DIFFERS, []
-        said = self.interrupt(MISMATCH, now_ns)
-        self._take(message)
-        return Verdict.MISMATCH, [book for book in (said, self._show(receipt, now_ns)) if book is not None]
+    def _differs(self, receipt: Receipt, now_ns: int) -> Book | None:
+        _compared("differs")
+        metrics.RECONCILE_MISMATCHES.labels("polymarket").inc()
+        return self.distrust(DIFFERS, receipt, now_ns)
 
-    def _heal(self, message: TokenBook, receipt: Receipt, now_ns: int) -> tuple[Verdict, list[Book]]:
-        """Start again from a REST book and the changes that came since it was asked for."""
-        later = self._buffer
-        if later is None:
-            return Verdict.NOTHING, []  # the connection was lost, or too much came, while the answer was under way
-        self._take(message)
-        for change in later:
-            if change.exchange_ns >= message.exchange_ns:
-                self._put(change)
-        said = self._show(receipt, now_ns)
-        return Verdict.TAKEN, [] if said is None else [said]
+    def _confirm(self, receipt: Receipt) -> list[Book]:
+        _compared("confirmed")
+        self.arrivals.doubtful = False
+        self.published.confirm(receipt.call_start_ns)
+        return []
 
-    def _take(self, message: TokenBook) -> None:
-        """Start again from a whole book; one of the NO token that is older than what we hold says nothing."""
-        if message.token != self.yes and not self.awaiting and message.exchange_ns < self._exchange_ns:
-            return
-        self._ladder.replace(*self._yes_terms(message))
-        if message.tick:
-            self.tick = message.tick
-        self._exchange_ns = message.exchange_ns
-        self.awaiting = False
-        self.urgent = False
-        self._buffer = None
+    def _agrees(self, book: TokenBook) -> bool:
+        """True when an answer and the changes that are newer come to our ladder."""
+        whole, ours = whole_yes(book, self.yes), self.content.packed()
+        return any(self.content.with_changes(whole, equal=equal).packed() == ours for equal in (False, True))
 
-    def _change(self, message: PriceChange) -> None:
-        if not self.awaiting:
-            self._put(message)
-        elif self._buffer is not None:
-            self._buffer.append(message)
-            if len(self._buffer) > BUFFERED_CHANGES:
-                self._buffer = None
+    def _among_tips(self, book: TokenBook | RestBook) -> bool:
+        """True when the stream had the same hash under its newest stamp."""
+        return book.exchange_ns == self.newest_ns and (book.token, book.hash) in self.verifier.tips
 
-    def _put(self, message: PriceChange) -> None:
-        for change in self._yes_changes(message):
-            # Removals of levels that an earlier grid left behind are no error.
-            if change.size and change.price % self.tick:
-                raise OffGrid(f"price {format_price(change.price)} is not a multiple of {format_price(self.tick)}")
-            self._ladder.put(change.side, change.price, change.size)
-        self._exchange_ns = max(self._exchange_ns, message.exchange_ns)
+    # A book that is not to be trusted
 
-    def _yes_changes(self, message: PriceChange) -> list[Change]:
-        ours = [change for change in message.changes if change.token == self.yes]
-        return ours or [_mirrored(change) for change in message.changes if change.token == self.no]
+    def _heal(self, book: TokenBook, receipt: Receipt, now_ns: int) -> list[Book]:
+        """Start again from an answer where that is better than waiting for the stream."""
+        equal = self._fitting(book)
+        if not self._acceptable(book, receipt, linked=equal is not None):
+            _compared("not taken")
+            return []
+        return self._replace(book, receipt, now_ns, equal=bool(equal))
 
-    def _yes_terms(self, message: TokenBook) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-        if message.token == self.yes:
-            return list(message.bids), list(message.asks)
-        mirrored = [[(ONE - price, size) for price, size in side] for side in (message.asks, message.bids)]
-        return mirrored[0], mirrored[1]
+    def _acceptable(self, book: TokenBook, receipt: Receipt, *, linked: bool) -> bool:
+        if self.newest_ns < self.behind_ns:  # the stream fell silent
+            silent_ns = SILENT_NS << min(self._behind_times - 1, 4)
+            return receipt.call_start_ns - self._behind_since_ns >= silent_ns and book.exchange_ns >= self.behind_ns
+        if linked:
+            return True
+        if self._can_link(book):
+            # Answer and hash cannot both be true, unless the hash is of something else.
+            return book.exchange_ns == self.newest_ns and self.content.whole and self._agrees(book)
+        if self.content.whole:
+            return receipt.call_start_ns - self.distrusted_ns >= STREAM_FIRST_NS
+        return receipt.call_start_ns - self.subscribed_ns >= FIRST_BOOK_NS
 
-    def _show(self, receipt: Receipt, now_ns: int) -> Book | None:
-        if self._ladder.crossed():
-            said = self.interrupt(CROSSED, now_ns)
-            self.urgent = True
-            return said
-        return self.published.show(self._ladder, receipt, self._exchange_ns, now_ns)
+    def _can_link(self, book: TokenBook) -> bool:
+        """Whether the stream's newest hash tells if an answer is right."""
+        trusted = not (self.shared.off or self.verifier.suspended)
+        return trusted and bool(self.verifier.tips) and self.newest_ns >= book.exchange_ns
+
+    def _fitting(self, book: TokenBook) -> bool | None:
+        """Whether changes of the answer's own stamp come on top of it, so that the stream's hash fits; None if none."""
+        if self._among_tips(book):
+            return False
+        if self._can_link(book):
+            whole = whole_yes(book, self.yes)
+            for equal in (False, True):
+                merged = self.content.with_changes(whole, equal=equal)
+                if self.verifier.explanation(merged, search=True):
+                    return equal
+        return None
+
+    def _replace(self, book: TokenBook, receipt: Receipt, now_ns: int, *, equal: bool = False) -> list[Book]:
+        said = [self._retick(book.tick, book.tick_text, receipt, now_ns)]
+        self._take_whole(book, by="REST", equal=equal)
+        self._answered_ns = receipt.response_ns
+        self.behind_ns = 0
+        self.arrivals.doubtful = False
+        if book.exchange_ns == self.newest_ns:
+            self.verifier.add(book.token, book.hash, whole=True)
+        said += self._settle(receipt, now_ns)
+        return [one for one in said if one is not None]
 
 
-def _mirrored(change: Change) -> Change:
-    return Change(change.token, "ask" if change.side == "bid" else "bid", ONE - change.price, change.size)
+def _compared(outcome: str) -> None:
+    metrics.BOOKS_COMPARED.labels("polymarket", outcome).inc()

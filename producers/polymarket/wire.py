@@ -1,221 +1,163 @@
-"""Polymarket's wire format: frames and REST bodies to typed messages in integer units, in the terms of their token.
+"""Polymarket's wire format: frames and REST bodies to typed messages.
 
-Which token is YES is the book's business. Sources: the market channel's pages (`book`, `price_change`,
-`tick_size_change`, `last_trade_price`) and recorded sessions of September and October 2026.
+Sources: the market channel's pages (`book`, `price_change`, `tick_size_change`, `last_trade_price`, `best_bid_ask`,
+`new_market`, `market_resolved`) and sessions recorded in 2024, September and October 2026. Both forms of
+`price_change` from before September 2025 are taken, too.
 """
 
 import re
-from collections.abc import Iterable
-from typing import Final, Literal
+from typing import Any, Final
 
 import msgspec
 
-from producers.ladder import SideName
-from producers.levels import level_price, level_size, parse_levels
+from producers.levels import level_price, level_size
+from producers.polymarket import forms
+from producers.polymarket.hashing import level_text
+from producers.polymarket.messages import (
+    Announcement,
+    Change,
+    Malformed,
+    Message,
+    PriceChange,
+    Print,
+    TickChange,
+    Tip,
+    TokenBook,
+    Touch,
+    Unknown,
+    WireLevel,
+)
 from producers.timestamps import milliseconds_ns
-from schemas.records import Level, OrderSide
 from schemas.units import UnitError, parse_fill_quantity, parse_price, plain
 
-PING: Final = "PING"
 PONG: Final = b"PONG"
-PING_INTERVAL_S: Final = 10.0
+REFUSED: Final = b"INVALID OPERATION"
+"""What the venue answers, as plain text, to a command that it does not take."""
 
-OLD_PRICE_CHANGE: Final = "price_change_old"
-_KNOWN_TYPES: Final = frozenset({"best_bid_ask", "new_market", "market_resolved"})
+BOOK_EVENTS: Final = frozenset({"book", "price_change", "tick_size_change"})
+_KNOWN: Final = BOOK_EVENTS | {"last_trade_price", "best_bid_ask", "new_market", "market_resolved"}
 
-
-_MARKET: Final = re.compile(rb'"market"\s*:\s*"([^"\\]*)"')
+_MARKET: Final = re.compile(rb'"market"\s*:\s*"([^"\\]{1,200})"')
+_TOKEN: Final = re.compile(rb'"asset_id"\s*:\s*"([0-9]{1,100})"')
 
 
 class WireError(ValueError):
-    """Bytes that are no message of Polymarket's; the message says why, `market` whose it was where that can be seen."""
+    """Bytes that are no message of Polymarket's; the message says why.
 
-    def __init__(self, text: str, market: str = "") -> None:
+    `market` and `tokens` say whose it was, where that can be seen; when neither does, it may have been anyone's.
+    """
+
+    def __init__(self, text: str, market: str = "", tokens: tuple[str, ...] = ()) -> None:
         super().__init__(text)
         self.market = market
-
-
-class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """What every message carries: its market (condition id), empty where it could not be read."""
-
-    market: str = ""
-
-
-class TokenBook(Message, frozen=True, kw_only=True):
-    """One token's whole book. `tick` is 0 where the venue left it out; `floored` counts sizes cut to 0.01."""
-
-    token: str
-    bids: tuple[Level, ...]
-    asks: tuple[Level, ...]
-    tick: int
-    exchange_ns: int
-    floored: int
-
-
-class Change(msgspec.Struct, frozen=True, gc=False):
-    """The new size of one level of one token."""
-
-    token: str
-    side: SideName
-    price: int
-    size: int
-
-
-class PriceChange(Message, frozen=True, kw_only=True):
-    """New sizes of levels, usually for both tokens of the market."""
-
-    changes: tuple[Change, ...]
-    exchange_ns: int
-    floored: int
-
-
-class TickChange(Message, frozen=True, kw_only=True):
-    """The market's price grid changed; levels of the old grid may be gone."""
-
-    tick: int
-
-
-class Print(Message, frozen=True, kw_only=True):
-    """A public trade in the token's terms. The venue gives no trade id; `trade_id` is made of what it gives."""
-
-    token: str
-    trade_id: str
-    price: int
-    fill_quantity: int
-    taker_side: OrderSide
-    exchange_ns: int
-
-
-class Unknown(Message, frozen=True, kw_only=True):
-    """A kind of message that is not understood; `kind` is its type where that is documented, else `other`."""
-
-    kind: str
-
-
-class Malformed(Message, frozen=True, kw_only=True):
-    """A message of a known kind with a field that is missing or wrong."""
-
-    about_book: bool
-    error: Exception
-
-
-class _Level(msgspec.Struct):
-    price: str
-    size: str
-
-
-class _Book(msgspec.Struct, tag_field="event_type", tag="book"):
-    market: str
-    asset_id: str
-    timestamp: str
-    bids: list[_Level]
-    asks: list[_Level]
-    tick_size: str = ""
-
-
-class _Change(msgspec.Struct):
-    asset_id: str
-    price: str
-    size: str
-    side: Literal["BUY", "SELL"]
-
-
-class _PriceChange(msgspec.Struct, tag_field="event_type", tag="price_change"):
-    market: str
-    timestamp: str
-    price_changes: list[_Change]
-
-
-class _TickChange(msgspec.Struct, tag_field="event_type", tag="tick_size_change"):
-    market: str
-    new_tick_size: str
-
-
-class _LastTrade(msgspec.Struct, tag_field="event_type", tag="last_trade_price"):
-    market: str
-    asset_id: str
-    price: str
-    size: str
-    side: Literal["BUY", "SELL"]
-    timestamp: str
-    transaction_hash: str = ""
-
-
-class _RestBook(msgspec.Struct):
-    market: str
-    asset_id: str
-    timestamp: str
-    bids: list[_Level]
-    asks: list[_Level]
-    tick_size: str | float = ""
-
-
-class _Kind(msgspec.Struct):
-    event_type: str = ""
-    market: str = ""
-    price_changes: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-
-
-_Event = _Book | _PriceChange | _TickChange | _LastTrade
-_EVENT_TYPES: Final = frozenset({"book", "price_change", "tick_size_change", "last_trade_price"})
-
-_event = msgspec.json.Decoder(_Event)
-_items = msgspec.json.Decoder(list[msgspec.Raw])
-_kind = msgspec.json.Decoder(_Kind)
-_rest_book = msgspec.json.Decoder(_RestBook)
+        self.tokens = tokens
 
 
 _BROKEN: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 """What decoding raises: malformed, of the wrong type, not UTF-8, a number off its unit, nested too deep."""
 
+_event = msgspec.json.Decoder(forms.Event)
+_items = msgspec.json.Decoder(list[msgspec.Raw])
+_rest_book = msgspec.json.Decoder(forms.RestBook)
+_levels = msgspec.json.Decoder(list[forms.Level])
+_anything = msgspec.json.Decoder()
+
+
+def is_pong(data: bytes) -> bool:
+    """True for the answer to a ping: a text frame that is no JSON."""
+    return len(data) < 16 and data.strip() == PONG
+
 
 def decode(data: bytes) -> list[Message]:
     """The messages of one websocket frame, an object or an array; raises WireError when it is not JSON of that form."""
     try:
-        items = _items.decode(data) if data.lstrip()[:1] == b"[" else [msgspec.Raw(data)]
-        return [_message(item) for item in items]
+        if data[:1] != b"{" and data.lstrip()[:1] == b"[":
+            return [_message(item) for item in _items.decode(data)]
+        return [_message(data)]
     except _BROKEN as error:
-        raise WireError(f"frame of {len(data)} bytes: {error}", _market_seen(data)) from error
+        if data.strip() == REFUSED:
+            return [Unknown(kind="refusal")]
+        market, tokens = _seen(data)
+        raise WireError(f"frame of {len(data)} bytes: {error}", market, tokens) from error
 
 
-def _market_seen(data: bytes) -> str:
-    """The one market that an unreadable object names. An array may have lost the names of others."""
-    names = set(_MARKET.findall(data)) if data.lstrip()[:1] == b"{" else set()
-    return names.pop().decode(errors="replace") if len(names) == 1 else ""
+def _seen(data: bytes) -> tuple[str, tuple[str, ...]]:
+    """Whom an unreadable object names. An array may have lost the names of others, so it names nobody."""
+    if data.lstrip()[:1] != b"{":
+        return "", ()
+    markets = set(_MARKET.findall(data))
+    tokens = tuple(dict.fromkeys(token.decode() for token in _TOKEN.findall(data)))
+    return (markets.pop().decode(errors="replace") if len(markets) == 1 else ""), tokens
 
 
-def _message(item: msgspec.Raw) -> Message:
+def _message(item: bytes | msgspec.Raw) -> Message:
     try:
-        return _typed(_event.decode(item))
+        event = _event.decode(item)
+        return _price_change(event) if type(event) is forms.PriceChange else _typed(event)
     except (msgspec.ValidationError, ValueError) as error:
         if isinstance(error, msgspec.DecodeError) and not isinstance(error, msgspec.ValidationError):
             raise
         return _untyped(item, error)
 
 
-def _typed(event: _Event) -> Message:
+def _typed(event: forms.Event) -> Message:
     match event:
-        case _PriceChange():
+        case forms.PriceChange():
             return _price_change(event)
-        case _Book():
-            return _whole_book(event)
-        case _TickChange():
-            return TickChange(market=event.market, tick=_tick(event.new_tick_size))
-        case _LastTrade():
+        case forms.Book():
+            return _whole_book(event, event.bids, event.asks)
+        case forms.TickChange():
+            tick = _tick(event.new_tick_size)
+            return TickChange(
+                market=event.market, tick=tick, tick_text=event.new_tick_size, exchange_ns=_time_ns(event.timestamp)
+            )
+        case forms.LastTrade():
             return _print(event)
+        case forms.BestBidAsk():
+            return Touch(market=event.market, token=event.asset_id, best_bid=event.best_bid, best_ask=event.best_ask)
+        case forms.NewMarket() | forms.MarketResolved():
+            return Announcement(market=event.market, kind=event.KIND, number=str(event.id or event.market))
 
 
-def _untyped(item: msgspec.Raw, error: Exception) -> Message:
-    """What can still be said of a message that has no known form."""
-    kind = _kind.decode(item)
-    if kind.event_type == "price_change" and kind.price_changes is msgspec.UNSET:
-        return Unknown(market=kind.market, kind=OLD_PRICE_CHANGE)
-    if kind.event_type in _EVENT_TYPES:
-        return Malformed(market=kind.market, about_book=kind.event_type != "last_trade_price", error=error)
-    return Unknown(market=kind.market, kind=kind.event_type if kind.event_type in _KNOWN_TYPES else "other")
+def _untyped(item: bytes | msgspec.Raw, error: Exception) -> Message:
+    """What can still be said of a message that has no known form; raises WireError when it is no object."""
+    body = _anything.decode(item)
+    if not isinstance(body, dict):
+        raise WireError("not an object") from error
+    kind, market = body.get("event_type"), body.get("market")
+    market = market if isinstance(market, str) else ""
+    if "event_type" in body and not isinstance(kind, str):
+        return Malformed(market=market, tokens=_tokens(body), about_book=True, error=error)
+    if kind in _KNOWN:
+        return Malformed(market=market, tokens=_tokens(body), about_book=kind in BOOK_EVENTS, error=error)
+    return Unknown(market=market, kind="other" if kind else "no type")
 
 
-def decode_books(data: bytes) -> list[TokenBook | Malformed]:
+def _tokens(body: dict[str, Any]) -> tuple[str, ...]:
+    listed = body.get("price_changes")
+    entries = [body, *(listed if isinstance(listed, list) else ())]
+    tokens = [entry.get("asset_id") for entry in entries if isinstance(entry, dict)]
+    return tuple(dict.fromkeys(token for token in tokens if isinstance(token, str)))
+
+
+class RestBook:
+    """One book of a `POST /books` answer, its levels not looked into until `whole` is asked for."""
+
+    __slots__ = ("_body", "exchange_ns", "hash", "market", "token")
+
+    def __init__(self, body: forms.RestBook) -> None:
+        self._body = body
+        self.market = body.market
+        self.token = body.asset_id
+        self.hash = body.hash
+        self.exchange_ns = _time_ns(body.timestamp)
+
+    def whole(self) -> TokenBook:
+        """Everything; raises MsgspecError or UnitError for levels that are malformed."""
+        return _whole_book(self._body, _levels.decode(self._body.bids), _levels.decode(self._body.asks))
+
+
+def decode_books(data: bytes) -> list[RestBook | Malformed]:
     """The body of `POST /books`; raises WireError when it is not one."""
     try:
         items = _items.decode(data)
@@ -224,62 +166,70 @@ def decode_books(data: bytes) -> list[TokenBook | Malformed]:
         raise WireError(f"books of {len(data)} bytes: {error}") from error
 
 
-def _one_rest_book(item: msgspec.Raw) -> TokenBook | Malformed:
+def _one_rest_book(item: msgspec.Raw) -> RestBook | Malformed:
     try:
-        return _whole_book(_rest_book.decode(item))
+        return RestBook(_rest_book.decode(item))
     except (msgspec.ValidationError, ValueError) as error:
-        return Malformed(market=_kind.decode(item).market, about_book=True, error=error)
+        return Malformed(about_book=True, error=error)
 
 
-def subscribe(tokens: Iterable[str]) -> str:
-    """The first command of a connection."""
-    command = {"assets_ids": list(tokens), "type": "market", "custom_feature_enabled": False, "initial_dump": True}
-    return msgspec.json.encode(command).decode()
-
-
-def change_subscription(operation: Literal["subscribe", "unsubscribe"], tokens: Iterable[str]) -> str:
-    """A later command of a connection."""
-    command = {"operation": operation, "assets_ids": list(tokens), "custom_feature_enabled": False}
-    return msgspec.json.encode(command).decode()
-
-
-def books_request(tokens: Iterable[str]) -> bytes:
-    """The body of `POST /books`."""
-    return msgspec.json.encode([{"token_id": token} for token in tokens])
-
-
-def _whole_book(book: _Book | _RestBook) -> TokenBook:
-    bids, floored_bids = _side(book.bids)
-    asks, floored_asks = _side(book.asks)
+def _whole_book(
+    book: forms.Book | forms.RestBook, bid_levels: list[forms.Level], ask_levels: list[forms.Level]
+) -> TokenBook:
+    bids, floored_bids = _side(bid_levels)
+    asks, floored_asks = _side(ask_levels)
+    tick = plain(book.tick_size) if book.tick_size else None
     return TokenBook(
         market=book.market,
         token=book.asset_id,
         bids=bids,
         asks=asks,
-        tick=_tick(plain(book.tick_size)) if book.tick_size else 0,
+        hash=book.hash,
+        timestamp=str(book.timestamp),
         exchange_ns=_time_ns(book.timestamp),
+        tick=_tick(tick) if tick else 0,
+        tick_text=tick,
+        last_trade=None if book.last_trade_price is None else plain(book.last_trade_price),
+        minimum_size=None if book.min_order_size is None else plain(book.min_order_size),
+        negative_risk=book.neg_risk,
+        version=book.version,
         floored=floored_bids + floored_asks,
     )
 
 
-def _side(levels: list[_Level]) -> tuple[tuple[Level, ...], int]:
-    return parse_levels((level.price, level.size) for level in levels)
-
-
-def _price_change(event: _PriceChange) -> PriceChange:
-    changes, floored = [], 0
-    for change in event.price_changes:
-        size, cut = level_size(change.size)
+def _side(levels: list[forms.Level]) -> tuple[tuple[WireLevel, ...], int]:
+    found, floored = [], 0
+    for level in levels:
+        size, cut = level_size(level.size)
         floored += cut
-        side: SideName = "bid" if change.side == "BUY" else "ask"
-        changes.append(Change(change.asset_id, side, level_price(change.price), size))
+        text = level_text(level.price, level.size) if size or cut else ""
+        found.append(WireLevel(level_price(level.price), size, text))
+    return tuple(found), floored
+
+
+def _price_change(event: forms.PriceChange) -> PriceChange:
+    floored, changes, tips = 0, [], {}
+    for entry in event.entries():
+        price, wire_size = entry.price, entry.size
+        size, cut = level_size(wire_size)
+        floored += cut
+        side = "bid" if entry.side == "BUY" else "ask"
+        text = level_text(price, wire_size) if size or cut else ""
+        changes.append(Change(entry.asset_id, side, level_price(price), size, text))  # type: ignore[arg-type]
+        tips[entry.asset_id] = Tip(entry.hash or "", entry.best_bid or "", entry.best_ask or "")
     return PriceChange(
-        market=event.market, changes=tuple(changes), exchange_ns=_time_ns(event.timestamp), floored=floored
+        market=event.market,
+        changes=tuple(changes),
+        tips=tips,
+        timestamp=str(event.timestamp),
+        exchange_ns=_time_ns(event.timestamp),
+        floored=floored,
+        form=event.form,
     )
 
 
-def _print(event: _LastTrade) -> Print:
-    made_of = (event.transaction_hash or "no-hash", event.asset_id[-8:], event.price, event.size, event.timestamp)
+def _print(event: forms.LastTrade) -> Print:
+    made_of = (event.transaction_hash or "no-hash", event.asset_id[-8:], event.price, event.size, str(event.timestamp))
     return Print(
         market=event.market,
         token=event.asset_id,
@@ -298,7 +248,9 @@ def _tick(text: str) -> int:
     return tick
 
 
-def _time_ns(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()):
-        raise UnitError(f"timestamp was {text!r}: expected milliseconds")
-    return milliseconds_ns(int(text))
+def _time_ns(stamp: str | int) -> int:
+    if isinstance(stamp, int):
+        return milliseconds_ns(stamp)
+    if not (stamp.isascii() and stamp.isdecimal()):
+        raise UnitError(f"timestamp was {stamp!r}: expected milliseconds")
+    return milliseconds_ns(int(stamp))

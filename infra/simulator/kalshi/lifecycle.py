@@ -7,9 +7,9 @@ fit the state of a market are passed over and answer False.
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from infra.simulator.kalshi import messages
 from infra.simulator.exchange import dollars
 from infra.simulator.faults import MILLISECOND, ChurnStep, Fault, FaultError, FaultName
+from infra.simulator.kalshi import messages
 from infra.simulator.kalshi.channels import COMBO_LIFECYCLE, LIFECYCLE, lifecycle_channel
 from infra.simulator.kalshi.clock import TRADES, TradingHours
 from infra.simulator.kalshi.grid import STRUCTURES, finer, price_ranges

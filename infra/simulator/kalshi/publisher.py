@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from infra.simulator.kalshi import messages
 from infra.simulator.engine import LevelChange
 from infra.simulator.exchange import KalshiBook
 from infra.simulator.faults import FaultName, FaultPanel
+from infra.simulator.kalshi import messages
 from infra.simulator.kalshi.channels import BOOK, CHANNELS, TICKER
 from infra.simulator.kalshi.market import ListedMarket
 

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from random import Random
 from typing import TYPE_CHECKING
 
-from infra.simulator.polymarket import messages
 from infra.simulator.exchange import fixed
 from infra.simulator.faults import MILLISECOND, ChurnStep, Fault, FaultError, FaultName
 from infra.simulator.metadata import FAR_FUTURE
+from infra.simulator.polymarket import messages
 from infra.simulator.polymarket.market import Market, Phase, make_market
 from infra.simulator.polymarket.showcase import newcomer
 

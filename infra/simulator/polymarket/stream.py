@@ -11,10 +11,10 @@ from random import Random
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from infra.simulator.polymarket import messages
 from infra.simulator.engine import EngineTrade, LevelChange
 from infra.simulator.exchange import ONE_DOLLAR, plain_price, plain_size
 from infra.simulator.faults import MILLISECOND
+from infra.simulator.polymarket import messages
 from infra.simulator.polymarket.market import Market
 from infra.simulator.polymarket.messages import OrderSide, Print
 

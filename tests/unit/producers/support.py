@@ -10,6 +10,7 @@ import httpx
 from confluent_kafka import Message
 
 from producers.resilience import RestClient
+from producers.sockets import Connector, open_websocket
 from producers.tools import Tools
 from runtime.kafka import DeadLetters, Publisher
 from runtime.settings import FeedSettings
@@ -83,12 +84,18 @@ class FakePublisher:
                 await self._came.wait()
 
 
-def make_tools(venue: Venue, publisher: FakePublisher, now: Callable[[], int] = time.time_ns, **settings: Any) -> Tools:
+def make_tools(
+    venue: Venue,
+    publisher: FakePublisher,
+    now: Callable[[], int] = time.time_ns,
+    connect: Connector = open_websocket,
+    **settings: Any,
+) -> Tools:
     feed_settings = FeedSettings(**({"backoff_initial_ms": 1, "backoff_limit_ms": 5, "republish_ms": 100} | settings))
     dead_letters = DeadLetters(
         cast(Publisher, publisher), f"producer.{venue}", ratio=feed_settings.dead_letter_ratio, run=3
     )
-    return Tools.make(venue, feed_settings, publisher, dead_letters, now)
+    return Tools.make(venue, feed_settings, publisher, dead_letters, now, connect)
 
 
 def rest_client(answer: Callable[[httpx.Request], httpx.Response], base: str = "http://127.0.0.1:1") -> RestClient:

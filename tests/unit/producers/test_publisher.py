@@ -6,6 +6,7 @@ from producers.books import Clocks, PublishedBook, Receipt
 from producers.ladder import Ladder
 from producers.publisher import BOOK_LIMIT, RAW_LIMIT, BookPublisher, RawPublisher
 from producers.tools import Connections, base36
+from producers.transcript import Closed, decode_mark
 from runtime.kafka import DeliveryFailed
 from schemas.codec import decode_books
 from schemas.records import Book
@@ -68,7 +69,7 @@ def test_the_farewell_of_a_moved_market_is_not_conflated_away() -> None:
     fake.waiting = BOOK_LIMIT
     books, book = books_publisher(fake, [0]), published("a", "g")
     show(book, 4000)
-    for record in book.move("h", 5000):
+    for record in book.move("h", Receipt("c-0", 1, 5000, 5000), 5000):
         books.offer(record)
     books.flush()
     assert [(record.group, record.state) for record in fake.books("kalshi")] == [("g", "moved"), ("h", "live")]
@@ -76,8 +77,9 @@ def test_the_farewell_of_a_moved_market_is_not_conflated_away() -> None:
 
 def test_a_book_is_repeated_once_it_has_been_quiet_for_the_interval() -> None:
     fake, clock = FakePublisher(), [0]
-    books, quiet, busy, gone = books_publisher(fake, clock), published("q"), published("b"), published("x")
-    for book in (quiet, busy, gone):
+    books, alone = books_publisher(fake, clock), published("in no group")
+    quiet, busy, gone = published("q", "g"), published("b", "g"), published("x", "g")
+    for book in (quiet, busy, gone, alone):
         books.follow(book)
         books.offer(show(book, 4000))
     books.flush()
@@ -110,11 +112,24 @@ def test_raw_frames_are_verbatim_with_their_place_and_time() -> None:
     fake = FakePublisher()
     raw = RawPublisher("polymarket", fake)
     raw.frame(Receipt("p-1", 3, 50, 50), b"\xffnot json")
-    raw.body(Receipt("p-0", 0, 40, 60), b"[]", "/books")
-    ws, rest = fake.on("raw.polymarket")
+    raw.asked(Receipt("p-0", 0, 40, 40), b"[1]", "/books")
+    raw.body(Receipt("p-0", 1, 40, 60), b"[]", "/books", 0)
+    raw.sent(Receipt("p-0", 2, 70, 70), "PING")
+    raw.mark(Receipt("p-0", 3, 80, 80), Closed("cut"))
+    ws, asked, rest, sent, mark = fake.on("raw.polymarket")
     assert (ws.value, ws.key, ws.partition) == (b"\xffnot json", b"p-1", -1)
     assert ws.headers == {"received_ns": b"50", "frame": b"3", "kind": b"ws"}
-    assert rest.headers == {"received_ns": b"60", "frame": b"0", "kind": b"rest", "url": b"/books"}
+    assert asked.headers == {"received_ns": b"40", "frame": b"0", "kind": b"asked", "url": b"/books"}
+    assert rest.headers == {
+        "received_ns": b"60",
+        "frame": b"1",
+        "kind": b"rest",
+        "url": b"/books",
+        "asked": b"0",
+        "call_start_ns": b"40",
+    }
+    assert (sent.value, sent.headers["kind"], sent.key) == (b"PING", b"sent", b"p-0")
+    assert (decode_mark(mark.value or b""), mark.headers["kind"]) == (Closed("cut"), b"mark")
 
 
 def test_a_reader_waits_for_room_and_hears_of_a_loss_meanwhile() -> None:

@@ -29,6 +29,25 @@ def trade(market: str, seq: int, taker: str = "no", *, sid: int = 2) -> bytes:
     return frame("trade", sid, seq, msg | more)
 
 
+def reply(kind: str, command: int, **more: Any) -> bytes:
+    """An answer; `sid`, `seq` and `msg` only where given."""
+    return json.dumps({"id": command, "type": kind, **more}).encode()
+
+
+def subscribed(command: int, channel: str, sid: int) -> bytes:
+    return reply("subscribed", command, msg={"channel": channel, "sid": sid})
+
+
+def error(code: int, **more: Any) -> bytes:
+    """An error; `id`, `sid`, `seq` only where given, `market_ticker` inside the message."""
+    msg = {"code": code, "msg": "text"} | {name: more.pop(name) for name in ("market_ticker",) if name in more}
+    return json.dumps({"type": "error", "msg": msg, **more}).encode()
+
+
+def lifecycle(market: str, seq: int, event: str, *, sid: int = 3, **more: Any) -> bytes:
+    return frame("market_lifecycle_v2", sid, seq, {"market_ticker": market, "event_type": event} | more)
+
+
 def market_body(ticker: str, **changes: Any) -> dict[str, Any]:
     return {
         "ticker": ticker,

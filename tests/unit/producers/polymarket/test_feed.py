@@ -1,278 +1,204 @@
-"""Polymarket's feed against a small server in this process: no Kafka, no simulator."""
+"""Polymarket's feed from the groups to the topics, in virtual time, against a venue in this file."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import httpx
-import pytest
-from websockets.asyncio.server import ServerConnection, serve
-from websockets.exceptions import ConnectionClosed
 
+from infra.simulator.virtual import VirtualTimeLoop, run_virtual
 from producers.polymarket.feed import PolymarketFeed
 from producers.polymarket.rest import Rest
-from runtime import metrics
+from producers.sockets import Socket, SocketLost
 from runtime.settings import PolymarketSettings
-from tests.unit.producers.polymarket.frames import (
-    MARKET,
-    NO,
-    YES,
-    book_event,
-    change_event,
-    encode,
-    rest_book,
-    tick_event,
-    trade_event,
-)
+from tests.unit.producers.polymarket.frames import NO, YES, VenueMarket, encode, trade_event
 from tests.unit.producers.support import FakePublisher, make_tools, rest_client
 
-OTHER = "0xother"
-SLOW = 3_600_000
-"""A reconcile interval that never comes in a test."""
+MARKET = "0x690f" + "a" * 60
+
+
+class Connection:
+    """One client's socket at the venue."""
+
+    def __init__(self, venue: "Venue") -> None:
+        self._venue = venue
+        self._frames: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    async def recv(self) -> bytes:
+        data = await self._frames.get()
+        if data is None:
+            raise SocketLost("cut")
+        return data
+
+    async def send(self, text: str) -> None:
+        self._venue.take(self, text)
+
+    async def ping(self) -> Awaitable[object]:
+        raise AssertionError("the venue's pings are text")
+
+    async def close(self) -> None:
+        self._frames.put_nowait(None)
+
+    def put(self, event: Any) -> None:
+        self._frames.put_nowait(event if isinstance(event, bytes) else encode(event))
 
 
 class Venue:
-    """Keeps what the client sends; `books` is what `POST /books` answers."""
+    """Answers subscriptions with whole books, PING with PONG, and REST with the books as they stand."""
 
-    def __init__(self) -> None:
-        self.sent: list[str] = []
-        self.books: list[dict[str, Any]] | int = []
-        self.url = ""
-        self._socket: ServerConnection | None = None
-        self._came = asyncio.Event()
+    def __init__(self, count: int = 1) -> None:
+        names = [(MARKET, YES, NO), *((f"0x{number}", f"1{number}", f"2{number}") for number in range(1, count))]
+        self.markets = {name: VenueMarket(name, yes, no) for name, yes, no in names}
+        self.connections: list[Connection] = []
+        self.commands: list[dict[str, Any]] = []
+        self.pings = 0
 
-    async def serve(self, socket: ServerConnection) -> None:
-        self._socket = socket
-        try:
-            async for text in socket:
-                self.sent.append(str(text))
-                self._came.set()
-        except ConnectionClosed:
+    async def connect(self, url: str, headers: Mapping[str, str]) -> Socket:
+        assert (url, dict(headers)) == ("ws://venue/ws/market", {})
+        self.connections.append(Connection(self))
+        return self.connections[-1]
+
+    def take(self, connection: Connection, text: str) -> None:
+        if text == "PING":
+            self.pings += 1
+            connection.put(b"PONG")
             return
+        command = json.loads(text)
+        self.commands.append(command)
+        tokens = command["assets_ids"]
+        if command.get("operation") != "unsubscribe":
+            books = [m.book(one, first=True) for m in self.markets.values() for one in (m.yes, m.no) if one in tokens]
+            connection.put(books)
 
-    async def send(self, *events: Any) -> None:
-        assert self._socket is not None
+    def send(self, *events: Any) -> None:
         for event in events:
-            await self._socket.send(event if isinstance(event, bytes) else encode(event), text=True)
-
-    async def cut(self) -> None:
-        assert self._socket is not None
-        self._socket.transport.abort()
-
-    async def until(self, condition: Callable[[], Any]) -> None:
-        async with asyncio.timeout(10):
-            while not condition():
-                self._came.clear()
-                await self._came.wait()
+            self.connections[-1].put(event)
 
     def rest(self, request: httpx.Request) -> httpx.Response:
-        if request.url.path == "/books":
-            return httpx.Response(self.books) if isinstance(self.books, int) else httpx.Response(200, json=self.books)
-        condition = request.url.path.rsplit("/", 1)[-1]
-        if condition == "markets":
-            return httpx.Response(200, json=[])
-        tokens = [YES, NO] if condition == MARKET else [f"{condition}-yes", f"{condition}-no"]
-        return httpx.Response(200, json={"c": condition, "t": [{"t": t} for t in tokens], "mts": 0.01, "mos": 5})
+        path = request.url.path
+        if path == "/books":
+            wanted = {one["token_id"] for one in json.loads(request.content)}
+            return httpx.Response(200, json=[m.rest() for m in self.markets.values() if m.yes in wanted])
+        if path == "/time":
+            return httpx.Response(200, content=b"1790000000")
+        market = self.markets.get(path.rpartition("/")[2])
+        if market is None:
+            return httpx.Response(200, json={"markets": []} if "keyset" in path else [])
+        tokens = [{"t": market.yes, "o": "Yes"}, {"t": market.no, "o": "No"}]
+        body = {"c": market.market, "t": tokens, "mts": 0.01, "mos": 5, "ao": True, "v": "v1"}
+        return httpx.Response(200, json=body)
 
 
-@asynccontextmanager
-async def running(
-    fake: FakePublisher, markets: list[str], **settings: Any
-) -> AsyncIterator[tuple[Venue, PolymarketFeed]]:
-    venue = Venue()
-    async with serve(venue.serve, "127.0.0.1", 0) as server:
-        venue.url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws/market"
-        tools = make_tools("polymarket", fake, **({"reconcile_ms": SLOW} | settings))
-        rest = Rest(rest_client(venue.rest), rest_client(venue.rest))
-        feed = PolymarketFeed(tools, PolymarketSettings(polymarket_ws_url=venue.url), rest)
-        task = asyncio.create_task(feed.run())
-        feed.assign(dict.fromkeys(markets, "g"))
-        try:
-            await venue.until(lambda: venue.sent)
-            yield venue, feed
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
-            await feed.close()
+Scenario = Callable[[Venue, PolymarketFeed, FakePublisher], Awaitable[None]]
+
+
+def run(act: Scenario, *, count: int = 1, **settings: Any) -> None:
+    """A feed with all of the venue's markets in a group, and a scenario beside it."""
+
+    async def main(loop: VirtualTimeLoop) -> None:
+        venue, fake = Venue(count), FakePublisher()
+        tools = make_tools("polymarket", fake, loop.now_ns, venue.connect, **({"market_budget": 0} | settings))
+        addresses = PolymarketSettings.model_validate(
+            {"polymarket_ws_url": "ws://venue/ws/market", "polymarket_rotate_minutes": 1}
+        )
+        feed = PolymarketFeed(tools, addresses, Rest(rest_client(venue.rest), rest_client(venue.rest)))
+        running = asyncio.create_task(feed.run())
+        feed.assign(dict.fromkeys(venue.markets, "g"))
+        await asyncio.sleep(1)
+        await act(venue, feed, fake)
+        running.cancel()
+        await asyncio.wait([running])
+        feed.stop()
+        await feed.close()
+
+    run_virtual(main)
 
 
 def summary(fake: FakePublisher) -> list[tuple[str, str, int]]:
     return [(book.state, book.reason, book.sequence) for book in fake.books("polymarket")]
 
 
-FIRST = [
-    book_event([("0.40", "1.00")], [("0.50", "2.00")], tick_size="0.01"),
-    book_event([("0.50", "2.00")], [("0.60", "1.00")], token=NO, tick_size="0.01"),
-]
+def test_from_the_group_to_books_trades_and_a_transcript() -> None:
+    async def act(venue: Venue, feed: PolymarketFeed, fake: FakePublisher) -> None:
+        market = venue.markets[MARKET]
+        venue.send(market.change("bid", 4100, "7"), trade_event())
+        await asyncio.sleep(0.1)
+        assert summary(fake) == [("live", "", 1), ("live", "", 2)]
+        assert fake.books("polymarket")[1].sides() == market.ladder()
+        assert [trade.price for trade in fake.trades("polymarket")] == [7800]
+        assert feed.book(MARKET) is not None
+        await asyncio.sleep(4)
+        transcript = [record for record in fake.on("raw.polymarket") if record.key == b"polymarket-" + _name(fake)]
+        kinds = [record.headers["kind"] for record in transcript]
+        assert kinds[:6] == [b"mark", b"mark", b"sent", b"ws", b"ws", b"ws"]
+        assert [int(record.headers["frame"]) for record in transcript] == list(range(len(transcript)))
+        asked = [record for record in transcript if record.headers["kind"] == b"asked"]
+        answered = [record for record in transcript if record.headers["kind"] == b"rest"]
+        assert [one.headers["asked"] for one in answered] == [one.headers["frame"] for one in asked]
+        assert fake.books("polymarket", repeated=True)[-1].confirmed_ns > fake.books("polymarket")[1].confirmed_ns
+        assert len(fake.books("polymarket")) == 2
+
+    run(act)
 
 
-def test_subscribe_snapshot_change_disconnect_reconnect_new_epoch() -> None:
-    async def scenario() -> None:
-        fake = FakePublisher()
-        async with running(fake, [MARKET]) as (venue, _):
-            assert json.loads(venue.sent[0])["assets_ids"] == [YES, NO]
-            await venue.send(FIRST, b"PONG", change_event((YES, "SELL", "0.50", "3"), (NO, "BUY", "0.50", "3")))
-            await fake.until(lambda: len(fake.books("polymarket")) == 2)
-            await venue.cut()
-            await fake.until(lambda: len(fake.books("polymarket")) == 3)
-            await venue.until(lambda: len(venue.sent) == 2)
-            await venue.send(book_event([("0.41", "1")], [], ts=1005))
-            await fake.until(lambda: len(fake.books("polymarket")) == 4)
-        first, second, lost, again = fake.books("polymarket")[:4]
-        assert first.sides() == ([(4000, 100)], [(5000, 200)])
-        assert second.sides() == ([(4000, 100)], [(5000, 300)])
-        assert summary(fake)[:4] == [
-            ("live", "", 1), ("live", "", 2), ("recovering", "disconnected", 3), ("live", "", 1),
-        ]  # fmt: skip
-        assert first.epoch == second.epoch == lost.epoch < again.epoch
-        assert (again.sides(), first.connection == again.connection) == (([(4100, 100)], []), False)
-        raw = [record for record in fake.on("raw.polymarket") if record.key == second.connection.encode()]
-        assert (raw[1].value, second.frame) == (b"PONG", 2)
-        assert second.confirmed_ns == second.api_response_ns == int(raw[2].headers["received_ns"])
-
-    asyncio.run(scenario())
+def _name(fake: FakePublisher) -> bytes:
+    """The last part of the name of the connection that has said most."""
+    keys = [record.key or b"" for record in fake.on("raw.polymarket")]
+    return max(set(keys), key=keys.count).removeprefix(b"polymarket-")
 
 
-def test_a_tick_change_is_healed_by_rest_at_once() -> None:
-    async def scenario() -> None:
-        fake = FakePublisher()
-        async with running(fake, [MARKET]) as (venue, _):
-            venue.books = [rest_book([("0.405", "1")], [], ts=1003, tick_size="0.001")]
-            await venue.send(FIRST, tick_event("0.001"))
-            await fake.until(lambda: len(fake.books("polymarket")) == 3)
-            await venue.send(change_event((YES, "BUY", "0.406", "1"), ts=1004))
-            await fake.until(lambda: len(fake.books("polymarket")) == 4)
-        assert summary(fake)[:4] == [
-            ("live", "", 1), ("recovering", "tick change", 2), ("live", "", 1), ("live", "", 2),
-        ]  # fmt: skip
-        rest = fake.books("polymarket")[2]
-        raw = [record for record in fake.on("raw.polymarket") if record.key == rest.connection.encode()]
-        assert (raw[rest.frame].headers["kind"], raw[rest.frame].headers["url"]) == (b"rest", b"/books")
-        assert rest.confirmed_ns == rest.api_call_start_ns <= rest.api_response_ns
+def test_a_cut_connection_is_made_again_and_a_missed_change_healed_over_it() -> None:
+    async def act(venue: Venue, feed: PolymarketFeed, fake: FakePublisher) -> None:
+        market = venue.markets[MARKET]
+        await venue.connections[0].close()
+        await asyncio.sleep(1)
+        assert summary(fake) == [("live", "", 1), ("recovering", "disconnected", 2), ("live", "", 1)]
+        market.move("bid", 4100, "7")
+        venue.send(market.change("bid", 3900, "1"))
+        await asyncio.sleep(0.2)
+        assert summary(fake)[3:] == [("recovering", "hash mismatch", 2), ("live", "", 1)]
+        assert fake.books("polymarket")[-1].sides() == market.ladder()
+        assert len(venue.connections) == 2
 
-    asyncio.run(scenario())
+    run(act)
 
 
-def test_bad_frames_are_dead_lettered_and_the_book_heals() -> None:
-    async def scenario() -> None:
-        fake = FakePublisher()
-        async with running(fake, [MARKET]) as (venue, _):
-            venue.books = [rest_book([("0.42", "1")], [], ts=1003)]
-            bad = change_event((YES, "BUY", "0.415", "1"))
-            await venue.send(b"{}", FIRST, bad)
-            await fake.until(lambda: len(fake.books("polymarket")) == 3)
-        assert summary(fake)[:3] == [("live", "", 1), ("recovering", "off-grid price", 2), ("live", "", 1)]
-        assert fake.books("polymarket")[2].sides() == ([(4200, 100)], [])
-        assert [record.value for record in fake.on("deadletter.book.polymarket")] == [encode(bad)]
+def test_connections_are_pinged_and_made_again_after_their_time() -> None:
+    async def act(venue: Venue, feed: PolymarketFeed, fake: FakePublisher) -> None:
+        await asyncio.sleep(90)
+        assert venue.pings >= 15
+        assert len(venue.connections) == 2
+        reasons = [book.reason for book in fake.books("polymarket")]
+        assert reasons == ["", "disconnected", ""]
 
-    asyncio.run(scenario())
-
-
-CUT = json.dumps(change_event((YES, "SELL", "0.50", "3")))[:-20].encode()
-NAMELESS = change_event((YES, "SELL", "0.50", "3"))
-del NAMELESS["market"]
-
-
-@pytest.mark.parametrize(
-    ("data", "interrupted"),
-    [
-        (b"not json", {MARKET, OTHER}),
-        (b"[" + CUT, {MARKET, OTHER}),
-        (encode(NAMELESS), {MARKET, OTHER}),
-        (CUT, {MARKET}),
-        (CUT.replace(MARKET.encode(), b"0xstranger"), set()),
-    ],
-    ids=["not json", "array cut off", "no market", "one market", "a stranger's"],
-)
-def test_an_unreadable_frame_leaves_no_book_confirmed_that_it_may_be_about(data: bytes, interrupted: set[str]) -> None:
-    async def scenario() -> None:
-        fake = FakePublisher()
-        async with running(fake, [MARKET, OTHER]) as (venue, _):
-            other = [book_event([("0.30", "1")], [], token=f"{OTHER}-yes", market=OTHER)]
-            venue.books = [
-                rest_book([("0.42", "1")], [], ts=1003),
-                rest_book([("0.31", "1")], [], ts=1003, token=f"{OTHER}-yes", market=OTHER),
-            ]
-            await venue.send(FIRST, other)
-            await fake.until(lambda: len(fake.books("polymarket")) == 2)
-            await venue.send(data)
-            await fake.until(lambda: fake.on("deadletter.book.polymarket"))
-            await fake.until(lambda: len(fake.books("polymarket")) == 2 + 2 * len(interrupted))
-        said = [(book.market, book.state, book.reason) for book in fake.books("polymarket")[2:]]
-        assert {market for market, state, reason in said if reason == "malformed frame"} == interrupted
-        assert {market for market, state, _ in said if state == "live"} == interrupted
-
-    asyncio.run(scenario())
-
-
-def test_a_quiet_book_is_confirmed_by_rest_and_a_wrong_one_replaced() -> None:
-    mismatches = metrics.RECONCILE_MISMATCHES.labels("polymarket")._value.get()
-
-    async def scenario() -> None:
-        fake = FakePublisher()
-        async with running(fake, [MARKET], reconcile_ms=100) as (venue, _):
-            venue.books = [rest_book([("0.40", "1.00")], [("0.50", "2.00")])]
-            await venue.send(FIRST)
-            await fake.until(lambda: len({book.confirmed_ns for book in fake.books("polymarket", repeated=True)}) > 2)
-            assert len(fake.books("polymarket")) == 1
-            venue.books = 503
-            venue.books = [rest_book([("0.43", "1")], [], ts=1009)]
-            await fake.until(lambda: len(fake.books("polymarket")) == 3)
-        assert summary(fake)[:3] == [
-            ("live", "", 1), ("recovering", "differs from the venue's answer", 2), ("live", "", 1),
-        ]  # fmt: skip
-        assert fake.books("polymarket")[2].sides() == ([(4300, 100)], [])
-
-    asyncio.run(scenario())
-    assert metrics.RECONCILE_MISMATCHES.labels("polymarket")._value.get() == mismatches + 1
-
-
-def test_strangers_unknown_kinds_and_old_formats_change_nothing_and_trades_are_published() -> None:
-    async def scenario() -> None:
-        fake = FakePublisher()
-        async with running(fake, [MARKET]) as (venue, _):
-            await venue.send(FIRST, book_event([], [], market="0xother", token="5"), {"event_type": "new_market"})
-            await venue.send({"event_type": "price_change", "market": MARKET, "asset_id": YES, "changes": []})
-            await venue.send(trade_event(), trade_event(token=NO, price="0.22", side="BUY"))
-            await venue.send(change_event((YES, "BUY", "0.40", "5")))
-            await fake.until(lambda: len(fake.books("polymarket")) == 2)
-        assert summary(fake)[:2] == [("live", "", 1), ("live", "", 2)]
-        prints = [(trade.group, trade.price, trade.taker_side) for trade in fake.trades("polymarket")]
-        assert prints == [("g", 7800, "buy"), ("g", 7800, "sell")]
-        assert fake.on("deadletter.book.polymarket") == []
-
-    asyncio.run(scenario())
-
-
-def test_a_first_book_that_does_not_come_is_taken_from_rest() -> None:
-    async def scenario() -> None:
-        fake = FakePublisher()
-        async with running(fake, [MARKET], reconcile_ms=100) as (venue, feed):
-            venue.books = [rest_book([("0.40", "1")], [])]
-            book = feed.book(MARKET)
-            assert book is not None
-            book.subscribed(0)  # long ago
-            await fake.until(lambda: fake.books("polymarket"))
-        assert fake.books("polymarket")[0].sides() == ([(4000, 100)], [])
-
-    asyncio.run(scenario())
+    run(act)
 
 
 def test_markets_come_and_go_and_each_line_carries_at_most_200_assets() -> None:
-    async def scenario() -> None:
-        fake = FakePublisher()
-        many = [f"0x{number}" for number in range(150)]
-        async with running(fake, many) as (venue, feed):
-            await venue.until(lambda: len(venue.sent) == 2)
-            assert sorted(len(json.loads(text)["assets_ids"]) for text in venue.sent) == [100, 200]
-            feed.assign(dict.fromkeys([*many, MARKET], "g"))
-            await venue.until(lambda: len(venue.sent) == 3)
-            added = json.loads(venue.sent[2])
-            assert (added["operation"], added["assets_ids"]) == ("subscribe", [YES, NO])
-            feed.assign(dict.fromkeys(many, "g"))
-            await venue.until(lambda: len(venue.sent) == 4)
-            assert json.loads(venue.sent[3])["operation"] == "unsubscribe"
+    async def act(venue: Venue, feed: PolymarketFeed, fake: FakePublisher) -> None:
+        assert sorted(len(command["assets_ids"]) for command in venue.commands) == [100, 200]
+        late = VenueMarket("0xlate", "97", "98")
+        venue.markets[late.market] = late
+        everything = dict.fromkeys(venue.markets, "g")
+        feed.assign(everything)
+        await asyncio.sleep(1)
+        assert (venue.commands[2]["operation"], venue.commands[2]["assets_ids"]) == ("subscribe", ["97", "98"])
+        assert fake.books("polymarket", late.market)[-1].state == "live"
+        del everything[late.market]
+        feed.assign(everything)
+        await asyncio.sleep(1)
+        assert (venue.commands[3]["operation"], venue.commands[3]["assets_ids"]) == ("unsubscribe", ["97", "98"])
+        assert fake.books("polymarket", late.market)[-1].reason == "no longer followed"
 
-    asyncio.run(scenario())
+    run(act, count=150)
+
+
+def test_the_feed_says_goodbye() -> None:
+    kept: list[FakePublisher] = []
+
+    async def act(venue: Venue, feed: PolymarketFeed, fake: FakePublisher) -> None:
+        kept.append(fake)
+
+    run(act)
+    assert summary(kept[0])[-1][:2] == ("recovering", "producer stopped")
