@@ -1,6 +1,7 @@
 """The producers' own processes at work: a simulated venue plays a tape to them over real sockets.
 
-Each run has a fresh simulator and a fresh producer of one venue; the broker lives through all of them.
+Each run has a fresh simulator and a fresh producer of one venue; the broker lives through all of them. The tape begins
+with the first subscription, so that books are there whenever they are asked for, and outlasts the run.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from bench.tape import write_tape
 from bench.timed_producer import Moments, Notes
 from bench.topics import ends, read_since
 from infra.groups import read_groups
-from infra.local.child import ChildSpec
+from infra.local.child import ChildSpec, attempt
 from infra.local.pipeline import Playback, simulators
 from infra.local.stack import make_key
 from infra.observe import Observer
@@ -39,7 +40,9 @@ MANY: Final = 2000
 GROUPED: Final = 100
 """Of the many markets, so many are in groups; the others come from the catalogue."""
 
-READY_WITHIN_S: Final = 180.0
+READY_WITHIN_S: Final = 60
+"""A producer must follow everything within this."""
+
 MIB: Final = 2**20
 
 Say = Callable[[str], None]
@@ -47,7 +50,7 @@ Say = Callable[[str], None]
 
 async def measure_times(here: Ground, repeats: int, seconds: int, say: Say) -> list[Figure]:
     """From a frame's receipt to Kafka at 1,000 frames a second, a run of so many seconds after the warm-up."""
-    load = Load(markets=100, rate=RATE, seconds=WARM_UP_S + seconds)
+    load = Load(markets=100, rate=RATE, seconds=READY_WITHIN_S + WARM_UP_S + seconds)
     tape = await asyncio.to_thread(write_tape, here.folder / "tape-paced", load)
     await asyncio.to_thread(_publish_groups, here, tape)
     times: list[dict[str, float]] = [{} for _ in range(repeats)]
@@ -61,9 +64,8 @@ async def measure_times(here: Ground, repeats: int, seconds: int, say: Say) -> l
                 feed.producer, argv=(sys.executable, "-m", "bench.timed_producer", venue, str(file))
             )
             async with feed.following(load.markets):
-                begin_ns = await feed.start() + WARM_UP_S * 1_000_000_000
-                await asyncio.sleep((begin_ns - time.time_ns()) / 1e9)
-                before = cpu_seconds(here.supervisor)
+                await asyncio.sleep(WARM_UP_S)
+                begin_ns, before = time.time_ns(), cpu_seconds(here.supervisor)
                 await asyncio.sleep(seconds)
                 end_ns, after = time.time_ns(), cpu_seconds(here.supervisor)
             notes = msgspec.json.decode(await asyncio.to_thread(file.read_bytes), type=Notes)
@@ -78,7 +80,7 @@ async def measure_times(here: Ground, repeats: int, seconds: int, say: Say) -> l
 
 async def measure_memory(here: Ground, repeats: int, seconds: int, say: Say) -> list[Figure]:
     """Of a producer that follows 2,000 markets, after so many seconds at 1,000 frames a second."""
-    load = Load(markets=MANY, rate=RATE, seconds=seconds + WARM_UP_S)
+    load = Load(markets=MANY, rate=RATE, seconds=READY_WITHIN_S + WARM_UP_S + seconds)
     tape = await asyncio.to_thread(write_tape, here.folder / "tape-many", load, grouped=GROUPED)
     await asyncio.to_thread(_publish_groups, here, tape)
     sizes: list[dict[str, float]] = [{} for _ in range(repeats)]
@@ -89,8 +91,7 @@ async def measure_memory(here: Ground, repeats: int, seconds: int, say: Say) -> 
             begin = await asyncio.to_thread(ends, here.addresses.kafka_us, [topic])
             feed = Feed(here, venue, tape, f"many-{venue}-{repeat}", {"DUTCHBOOK_MARKET_BUDGET": str(MANY)})
             async with feed.following(MANY):
-                await feed.start()
-                await asyncio.sleep(seconds + WARM_UP_S)
+                await asyncio.sleep(WARM_UP_S + seconds)
                 resident, peak = memory(feed.pid)
             live = await asyncio.to_thread(_live, here.addresses.kafka_us, begin)
             if live < MANY:
@@ -107,11 +108,12 @@ class Feed:
 
     def __init__(self, here: Ground, venue: Venue, tape: Path, called: str, settings: Mapping[str, str]) -> None:
         self._here = here
-        self._port = here.ports[f"venue-{venue}"]
         private, public = make_key(here.folder / "kalshi-simulator-key")
         playback = Playback(tape, "1", here.ports["venue-kalshi"], here.ports["venue-polymarket"], public, private)
         (spec,) = [spec for spec in simulators(playback) if spec.name == f"venue-{venue}"]
-        self.simulator = replace(spec, name=f"venue-{called}")
+        argv = tuple(argument for argument in spec.argv if argument != "--hold")
+        serves = attempt(lambda: _require_answer(here.ports[f"venue-{venue}"]))
+        self.simulator = replace(spec, name=f"venue-{called}", argv=argv, ready=serves)
         one_broker = {"DUTCHBOOK_KAFKA_EU": here.addresses.kafka_us}
         environment = playback.environment() | one_broker | dict(settings)
         self.producer: ChildSpec = here.process(f"producer-{venue}", f"producer-{called}", environment)
@@ -136,13 +138,12 @@ class Feed:
         observer = Observer(self._here.addresses.kafka_us, from_beginning=False, since_ns=time.time_ns())
         observer.start()
         try:
-            await supervisor.start(self.simulator, self.producer)
+            await supervisor.start(self.simulator)
+            await supervisor.start(self.producer)
             deadline = time.monotonic() + READY_WITHIN_S
             while observer.seen.newest("markets_subscribed", venue=self._venue) < markets:
                 if time.monotonic() > deadline:
-                    raise BenchFailed(
-                        f"{self.producer.name} did not follow {markets} markets in {READY_WITHIN_S:.0f} s"
-                    )
+                    raise BenchFailed(f"{self.producer.name} did not follow {markets} markets in {READY_WITHIN_S} s")
                 await asyncio.sleep(0.1)
         finally:
             await asyncio.to_thread(observer.stop)
@@ -151,13 +152,9 @@ class Feed:
         await supervisor.finish(self.simulator.name)
         self._here.require_health()
 
-    async def start(self) -> int:
-        """Start the tape; returns the wall-clock time in ns at which it begins."""
-        at_ns = time.time_ns() + 300_000_000
-        async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
-            answer = await client.post(f"http://127.0.0.1:{self._port}/_simulator/start", json={"at_ns": at_ns})
-            answer.raise_for_status()
-        return at_ns
+
+def _require_answer(port: int) -> None:
+    httpx.get(f"http://127.0.0.1:{port}/_simulator/status", timeout=1.0, trust_env=False).raise_for_status()
 
 
 def memory(pid: int) -> tuple[int, int]:

@@ -7,7 +7,9 @@ and writes them to FILE once it has been told to stop.
 import argparse
 import sys
 import time
+from array import array
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Final
@@ -37,20 +39,28 @@ class Notes(msgspec.Struct):
     books: list[Moments] = []
 
 
-class _Note:
-    """One record on its way."""
+class _Kept:
+    """Records on their way: what is known of each, and its moments. Little for the garbage collector to look at."""
 
-    __slots__ = ("acknowledged_ns", "handed_ns", "headers", "value")
+    def __init__(self) -> None:
+        self.labels: list[bytes] = []
+        self.handed_ns = array("q")
+        self.acknowledged_ns = array("q")
 
-    def __init__(self, value: bytes, headers: Headers | None) -> None:
-        self.value = value
-        self.headers = headers
-        self.handed_ns = 0
-        self.acknowledged_ns = 0
+    def begin(self, label: bytes) -> int:
+        """Another record; returns its number."""
+        self.labels.append(label)
+        self.handed_ns.append(0)
+        self.acknowledged_ns.append(0)
+        return len(self.labels) - 1
 
-    def acknowledged(self, _message: Message) -> None:
+    def acknowledged(self, number: int, _message: Message) -> None:
         """Called by Kafka's client on a thread of its own."""
-        self.acknowledged_ns = time.time_ns()
+        self.acknowledged_ns[number] = time.time_ns()
+
+    def moments(self, number: int, received_ns: int) -> Moments:
+        """A record's, both of them known."""
+        return Moments(received_ns, self.handed_ns[number], self.acknowledged_ns[number])
 
 
 class TimedPublisher(Publisher):
@@ -60,8 +70,8 @@ class TimedPublisher(Publisher):
 
     def __init__(self, bootstrap: str, client_id: str) -> None:
         super().__init__(bootstrap, client_id)
-        self._frames: list[_Note] = []
-        self._books: list[_Note] = []
+        self._frames = _Kept()
+        self._books = _Kept()
         self.made.append(self)
 
     def publish(
@@ -75,27 +85,32 @@ class TimedPublisher(Publisher):
         delivered: Callable[[Message], None] | None = None,
     ) -> None:
         """As every publisher does, and note when."""
-        kept = {"raw": self._frames, "book": self._books}.get(topic.partition(".")[0])
-        if kept is None or value is None or delivered is not None:
+        kept = self._books if topic.startswith("book.") else self._frames
+        label = value if kept is self._books else _received(topic, headers)
+        if not label or delivered is not None:
             super().publish(topic, value, key=key, partition=partition, headers=headers, delivered=delivered)
             return
-        note = _Note(value if kept is self._books else b"", headers)
-        super().publish(topic, value, key=key, partition=partition, headers=headers, delivered=note.acknowledged)
-        note.handed_ns = time.time_ns()
-        kept.append(note)
+        number = kept.begin(label)
+        report = partial(kept.acknowledged, number)
+        super().publish(topic, value, key=key, partition=partition, headers=headers, delivered=report)
+        kept.handed_ns[number] = time.time_ns()
 
     def notes(self) -> Notes:
-        """What was noted of frames and of new books; both are there once everything is flushed."""
+        """What was noted of frames and of new books, once everything is flushed."""
         found = Notes([], [])
-        for note in self._frames:
-            headers = dict(note.headers or [])
-            if headers.get("kind") == b"ws":
-                found.frames.append(Moments(int(headers["received_ns"]), note.handed_ns, note.acknowledged_ns))
-        for note in self._books:
-            for book in decode_books(note.value):
-                if not book.republished:
-                    found.books.append(Moments(book.api_response_ns, note.handed_ns, note.acknowledged_ns))
+        for number, received_ns in enumerate(self._frames.labels):
+            found.frames.append(self._frames.moments(number, int(received_ns)))
+        for number, value in enumerate(self._books.labels):
+            new = [book for book in decode_books(value) if not book.republished]
+            found.books += [self._books.moments(number, book.api_response_ns) for book in new]
         return found
+
+
+def _received(topic: str, headers: Headers | None) -> bytes:
+    """When a frame was received; empty for what is no frame."""
+    if not topic.startswith("raw.") or ("kind", b"ws") not in (headers or []):
+        return b""
+    return dict(headers or [])["received_ns"]
 
 
 def main() -> int:

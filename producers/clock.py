@@ -85,12 +85,14 @@ class OffsetEstimator:
         self._drift_ppm = drift_ppm
         self._samples: deque[Sample] = deque(maxlen=window)
         self._against = 0
+        self._known = Estimate(0, 0)
+        self._known_ns = 0
 
     def add(self, sample: Sample) -> bool:
         """Take in a sample; True when it showed that a clock was set, and what was known before is forgotten."""
         stepped = False
-        if self._samples:
-            known, _ = intersection(self._samples, sample.at_ns, self._drift_ppm)
+        known = self.estimate(sample.at_ns)
+        if known is not None:
             self._against = self._against + 1 if _apart(known, sample) else 0
         self._samples.append(sample)
         if self._against >= STEP_AFTER:
@@ -98,11 +100,17 @@ class OffsetEstimator:
             self._samples.clear()
             self._samples.extend(newest)
             self._against, stepped = 0, True
+        self._known, _ = intersection(self._samples, sample.at_ns, self._drift_ppm)
+        self._known_ns = sample.at_ns
         return stepped
 
     def estimate(self, now_ns: int) -> Estimate | None:
         """The offset as of `now_ns`; None before the first sample."""
-        return intersection(self._samples, now_ns, self._drift_ppm)[0] if self._samples else None
+        if not self._samples:
+            return None
+        # Samples widened together have in common what they had, widened.
+        drift_ns = abs(now_ns - self._known_ns) * self._drift_ppm // 1_000_000
+        return Estimate(self._known.low_ns - drift_ns, self._known.high_ns + drift_ns)
 
 
 def _apart(known: Estimate, sample: Sample) -> bool:

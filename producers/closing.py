@@ -43,8 +43,10 @@ class Closing:
 
     def _closing(self) -> dict[str, int]:
         """By our clock, the earliest moment at which each market can close; those that are closed already are not."""
+        now_ns = self._now()
+        ahead_ns = self._clock.latest_ns(now_ns) - now_ns
         return {
-            market: self._clock.local_ns(entry.market.close_ns)
+            market: entry.market.close_ns - ahead_ns
             for market, entry in self._roster.entries.items()
             if entry.market is not None and entry.line is not None and entry.clocked and entry.said.state != "closed"
         }

@@ -8,7 +8,7 @@ V = TypeVar("V")
 
 
 class Waiting(Generic[K, V]):
-    """Values waiting in order. While the consumer keeps up every value waits; while it is behind, the newest of a key."""
+    """Values waiting in order: all of them while the consumer keeps up, the newest of each key while it is behind."""
 
     __slots__ = ("_places", "_values")
 

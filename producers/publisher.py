@@ -100,6 +100,7 @@ class BookPublisher:
 
     def __init__(self, venue: Venue, publisher: RecordPublisher, *, republish_ms: int, now: Callable[[], int]) -> None:
         self._topic = f"book.{venue}"
+        self._venue: Venue = venue
         self._publisher = publisher
         self._now = now
         self._republish_ns = republish_ms * 1_000_000
@@ -123,6 +124,7 @@ class BookPublisher:
         """Stop repeating a market's book."""
         self._followed.pop(market, None)
         self._sent_ns.pop(market, None)
+        metrics.AGES.forget(self._venue, market)
 
     def offer(self, book: Book | None) -> None:
         """Publish a book as soon as the event loop turns, or many wait; None is nothing to say."""
@@ -195,8 +197,14 @@ class BookPublisher:
                 self._publisher.publish(self._topic, encode_books(record), partition=partition)
         now_ns = self._now()
         for book in books:
-            (self._republished if book.republished else self._published).inc()
             self._touch(book.market, now_ns)
+            if book.republished:
+                self._republished.inc()
+                continue
+            self._published.inc()
+            if book.state == "live":
+                market = book.market if book.group else ""
+                metrics.observe_age(self._venue, market, book.exchange_ns, book.api_response_ns, now_ns)
 
 
 def _records(books: list[Book]) -> Iterator[list[Book]]:

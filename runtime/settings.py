@@ -63,9 +63,9 @@ class KalshiSettings(Settings):
     kalshi_key_id: str = ""
     kalshi_private_key_file: Path | None = None
     kalshi_poll_ms: int = Field(1000, ge=50, description="REST polling interval when there is no key")
-    kalshi_markets_per_connection: int = Field(250, ge=1)
-    kalshi_use_yes_price: bool = Field(False, description="which leg the prices of the NO side are asked for in")
-    kalshi_audit_markets: int = Field(25, ge=0, description="ungrouped books compared at a time; 0: none at all")
+    kalshi_markets_per_connection: int = Field(default=250, ge=1)
+    kalshi_use_yes_price: bool = Field(default=False, description="the leg that NO prices are asked for in")
+    kalshi_audit_markets: int = Field(default=25, ge=0, description="ungrouped books compared at a time; 0: none")
 
     @model_validator(mode="after")
     def _key_is_whole(self) -> Self:

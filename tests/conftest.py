@@ -13,8 +13,9 @@ import structlog
 from hypothesis import settings
 
 # The same examples in every run; DUTCHBOOK_TEST_EXPLORE=1 looks for new ones.
-settings.register_profile("fixed", derandomize=True)
-settings.load_profile("default" if os.environ.get("DUTCHBOOK_TEST_EXPLORE") else "fixed")
+settings.register_profile("fixed", derandomize=True, deadline=None)
+settings.register_profile("explore", deadline=None)
+settings.load_profile("explore" if os.environ.get("DUTCHBOOK_TEST_EXPLORE") else "fixed")
 
 ENVIRONMENT = {
     "kafka": "DUTCHBOOK_TEST_KAFKA",

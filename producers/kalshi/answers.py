@@ -10,7 +10,7 @@ import msgspec
 
 from producers.books import Receipt
 from producers.kalshi import commands, wire
-from producers.kalshi.asking import Asking
+from producers.kalshi.asking import HASTE_NS, Asking
 from producers.kalshi.book import MarketBook
 from producers.kalshi.commands import Command
 from producers.kalshi.dialogue import Dialogue, seen
@@ -87,7 +87,7 @@ class Answers:
             if subscription is None and message.sid:
                 subscription = dialogue.subscriptions.open(message.sid, command.channel)
         subscription = subscription or dialogue.subscriptions.of(command.sid)
-        if subscription is not None and command.params.action in ("", commands.ADD):
+        if subscription is not None and not sent.probe and command.params.action in ("", commands.ADD):
             self._joined(subscription, command.params.market_tickers, ns)
 
     def refused(self, message: Refused, ns: int) -> tuple[Subscription | None, str]:
@@ -111,7 +111,7 @@ class Answers:
             else:
                 asking.refused(markets, asking.pause(ns))
             if message.code == wire.OVERFLOW:
-                asking.smaller()
+                asking.smaller(lasting=True)
             anyone = message.code in wire.TERMINAL_ERRORS and scope == "nothing"
             return ended, f"code {message.code} ({message.text}) names no subscription" if anyone else ""
         if sent is not None:
@@ -182,6 +182,6 @@ class Answers:
         if len(markets) == 1 and (unwanted or asking is not self._dialogue.books):
             asking.refused(markets, ns + REFUSED_NS)
             return
-        asking.postponed(markets, ns + self._dialogue.patience_ns)
-        if unwanted:
-            asking.smaller()  # which of them it was is not said
+        asking.postponed(markets, ns + (HASTE_NS if unwanted else self._dialogue.patience_ns))
+        if unwanted:  # which of them it was is not said
+            asking.smaller(lasting=message.code == wire.TOO_MANY_MARKETS)

@@ -62,7 +62,7 @@ class Asking:
 
     def asked(self, markets: Iterable[str], now_ns: int) -> None:
         """These markets are asked for. What is missing and new holds back the next portion for longest."""
-        portion, new = set(markets), False
+        portion, new = dict.fromkeys(markets), False
         for market in portion:
             wish = self._wishes.setdefault(market, _Wish())
             new = new or (not wish.first_ns and market in self.missing)
@@ -70,7 +70,7 @@ class Asking:
             wish.latest_ns = now_ns
             wish.unanswered.append(now_ns)
             wish.due_ns = now_ns + self._patience_ns
-        self._under_way, self._latest_ns = portion, now_ns
+        self._under_way, self._latest_ns = set(portion), now_ns
         self._gate_ns = now_ns + (self._patience_ns if new else HASTE_NS)
 
     def came(self, market: str) -> int:
@@ -114,12 +114,17 @@ class Asking:
         """The last command was not carried out; its markets are still waited for, and asked for again at a moment."""
         for market in markets:
             self._under_way.discard(market)
-            if market in self._wishes:
-                self._wishes[market].due_ns = until_ns
+            wish = self._wishes.get(market)
+            if wish is not None:
+                wish.due_ns = until_ns
+                if market not in self.missing:
+                    wish.first_ns = 0
 
-    def smaller(self) -> None:
-        """A portion was too large."""
+    def smaller(self, *, lasting: bool) -> None:
+        """A portion was too large, for good, or for what was in it."""
         self.portion = max(1, self.portion // 2)
+        if lasting:
+            self._largest = self.portion
 
     def pause(self, now_ns: int) -> int:
         """Too much was asked: nothing is asked for a while, longer each time; returns until when."""

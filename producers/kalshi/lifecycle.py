@@ -61,9 +61,11 @@ class Lives:
         """The catalogue tells a market's price grid. It lags behind a finer one that the stream told."""
         session, book = self._session, self._session.books[market.market]
         grid = grid_of(market.ticks)
-        if grid == book.grid or (book.grid_told and within(grid, book.grid)):
+        if book.grid_told and grid != book.grid and within(grid, book.grid):
             return
-        book.grid, book.grid_told = grid, False
+        changed, book.grid, book.grid_told = grid != book.grid, grid, False
+        if not changed:
+            return
         session.distrust([market.market], NEW_GRID, receipt, now_ns)
 
     def _hold(

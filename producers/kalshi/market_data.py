@@ -50,9 +50,8 @@ class MarketData:
             ignored("not asked for")
             session.speaker.delete(subscription, market)
             return
-        if not book.awaiting and not book.equals(message):
-            metrics.RECONCILE_MISMATCHES.labels("kalshi").inc()
-            self._log.warning("a book was wrong", market=market, sid=message.sid)
+        if not book.awaiting:
+            self._compare(message, book)
         if book.sid != message.sid:
             session.dialogue.subscriptions.leave(market)
         subscription.markets[market] = None
@@ -108,6 +107,14 @@ class MarketData:
             lost = list(session.books if subscription is None else subscription.markets)
         session.distrust(lost, MALFORMED, receipt, now_ns)
         session.speaker.heal(receipt.response_ns)
+
+    def _compare(self, message: Snapshot, book: MarketBook) -> None:
+        """A trusted book comes whole: a difference is a change that was lost without a gap in the numbers."""
+        equal = book.equals(message)
+        metrics.BOOKS_COMPARED.labels("kalshi", "equal" if equal else "different").inc()
+        if not equal:
+            metrics.RECONCILE_MISMATCHES.labels("kalshi").inc()
+            self._log.warning("a book was wrong", market=message.market, sid=message.sid)
 
     def _judge_age(self, published: PublishedBook, proved_ns: int, receipt: Receipt, now_ns: int) -> None:
         """A book that was long under way is doubted from the beginning; an old doubt is not about a new book."""

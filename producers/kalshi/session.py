@@ -88,6 +88,7 @@ class KalshiSession(Session[MarketBook]):
     def opened(self, now_ns: int) -> None:
         """Nothing is known of the connection; ask for everything."""
         self._given_up = False
+        self.dialogue.forget()
         for market, book in self.books.items():
             book.restart(self.markets[market].ticks)
         self.speaker.opened(now_ns)

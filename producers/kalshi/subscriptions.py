@@ -9,7 +9,7 @@ from producers.kalshi.sequence import SequenceCheck
 class Subscription:
     """One sid of one connection: its sequence, the markets on it, and the proof that their books share.
 
-    `answered` is that part of the proof that came in frames: pongs are in no transcript, so no state may depend on them.
+    `answered` is the part of the proof that came in frames. Pongs are in no transcript, so no state may depend on them.
     """
 
     def __init__(self, sid: int, channel: str) -> None:

@@ -45,7 +45,6 @@ class MarketBook(StreamBook):
 
     def __init__(self, market: Market, published: PublishedBook, shared: Checks) -> None:
         self.ahead: Ahead | None = None
-        self._behind_since_ns = 0
         self._behind_times = 0
         super().__init__(market, published, shared)
 
@@ -53,14 +52,13 @@ class MarketBook(StreamBook):
         """A new connection."""
         super().begin(market, shared)
         self.ahead = None
-        self._behind_since_ns = 0
         self._behind_times = 0
 
     def distrust(self, reason: str, receipt: Receipt, now_ns: int) -> Book | None:
         """The levels may not be the venue's until a hash or a whole book says so."""
         if reason == BEHIND and self.ahead is not None:
             self.behind_ns = self.ahead.book.exchange_ns
-            self._behind_since_ns = receipt.response_ns
+            self.behind_since_ns = receipt.response_ns
             self._behind_times += 1
         self.ahead = None
         return super().distrust(reason, receipt, now_ns)
@@ -151,7 +149,7 @@ class MarketBook(StreamBook):
 
     def _heal(self, book: TokenBook, receipt: Receipt, now_ns: int) -> list[Book]:
         """Start again from an answer where that is better than waiting for the stream."""
-        equal = self._fitting(book)
+        equal = self._fitting(book, receipt)
         if not self._acceptable(book, receipt, linked=equal is not None):
             _compared("not taken")
             return []
@@ -160,7 +158,7 @@ class MarketBook(StreamBook):
     def _acceptable(self, book: TokenBook, receipt: Receipt, *, linked: bool) -> bool:
         if self.newest_ns < self.behind_ns:  # the stream fell silent
             silent_ns = SILENT_NS << min(self._behind_times - 1, 4)
-            return receipt.call_start_ns - self._behind_since_ns >= silent_ns and book.exchange_ns >= self.behind_ns
+            return receipt.call_start_ns - self.behind_since_ns >= silent_ns and book.exchange_ns >= self.behind_ns
         if linked:
             return True
         if self._can_link(book):
@@ -175,17 +173,16 @@ class MarketBook(StreamBook):
         trusted = not (self.shared.off or self.verifier.suspended)
         return trusted and bool(self.verifier.tips) and self.newest_ns >= book.exchange_ns
 
-    def _fitting(self, book: TokenBook) -> bool | None:
+    def _fitting(self, book: TokenBook, receipt: Receipt) -> bool | None:
         """Whether changes of the answer's own stamp come on top of it, so that the stream's hash fits; None if none."""
-        if self._among_tips(book):
-            return False
         if self._can_link(book):
             whole = whole_yes(book, self.yes)
             for equal in (False, True):
                 merged = self.content.with_changes(whole, equal=equal)
                 if self.verifier.explanation(merged, search=True):
                     return equal
-        return None
+        # What was asked for after the newest message had come is no older than that, whichever message was the latest.
+        return False if self._among_tips(book) and receipt.call_start_ns >= self.received_ns else None
 
     def _replace(self, book: TokenBook, receipt: Receipt, now_ns: int, *, equal: bool = False) -> list[Book]:
         said = [self._retick(book.tick, book.tick_text, receipt, now_ns)]
@@ -193,7 +190,7 @@ class MarketBook(StreamBook):
         self._answered_ns = receipt.response_ns
         self.behind_ns = 0
         self.arrivals.doubtful = False
-        if book.exchange_ns == self.newest_ns:
+        if book.exchange_ns == self.newest_ns and not equal:
             self.verifier.add(book.token, book.hash, whole=True)
         said += self._settle(receipt, now_ns)
         return [one for one in said if one is not None]

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from producers.ladder import Ladder, Packed, SideName
-from producers.polymarket.hashing import Texts, mirrored_text
 from producers.polymarket.messages import Change, PriceChange, TokenBook, WireLevel
+from producers.polymarket.texts import Texts, mirrored_text
 from schemas.units import ONE
 
 EVERYTHING: Final = 20_000

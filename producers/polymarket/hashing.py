@@ -3,15 +3,14 @@
 SHA-1 over the compact JSON of one token's whole book: market, token, stamp, an empty hash, all levels with the venue's
 own texts (bids ascending, asks descending), and what the market is traded by: smallest size, tick, negative risk, last
 trade price and, of a protocol v2 market, its version. A `price_change` carries the hash of the book after it, so that
-every message tells whether one was missed. Sources: the official clients' order book summary hash; recomputed for every
-message of a session recorded on 2026-09-27 and for REST answers of October 2026.
+every message tells whether one was missed. Sources: the official clients' order book summary hash; recomputed for
+placements, cancellations and trades of a session recorded on 2026-09-27 (docs/polymarket.md).
 
 The last trade price is the market's, not the token's, and can be younger than the newest that was told. It is one of
 few: where the known one does not fit, the others are tried.
 """
 
 import hashlib
-from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from functools import lru_cache
@@ -19,10 +18,9 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from producers.ladder import SideName
-from producers.polymarket.messages import WireLevel
+from producers.polymarket.texts import price_text, short
 from schemas.records import Market
-from schemas.units import ONE, PRICE_SCALE, format_price, format_quantity
+from schemas.units import ONE, format_price, format_quantity
 
 HASH_LENGTH: Final = 40
 TICKS: Final = ("0.01", "0.001", "0.1", "0.005", "0.0025", "0.0001")
@@ -41,26 +39,6 @@ class Found(NamedTuple):
     last_trade: str
 
 
-LEVEL_HEAD: Final = '{"price":"'
-_SIZE_HEAD: Final = '","size":"'
-
-
-def level_text(price: str, size: str) -> str:
-    """A level as the hash covers it, of the venue's own texts."""
-    return f'{LEVEL_HEAD}{price}{_SIZE_HEAD}{size}"}}'
-
-
-@lru_cache(maxsize=2 * PRICE_SCALE)
-def price_text(price: int) -> str:
-    """A price as the venue prints it in levels and trades: without zeros at its end."""
-    return _short(format_price(price))
-
-
-def mirrored_text(price: int, text: str) -> str:
-    """The text of a level at `price` in the other token's book."""
-    return LEVEL_HEAD + price_text(ONE - price) + _SIZE_HEAD + text.partition(_SIZE_HEAD)[2]
-
-
 def is_hash(text: str) -> bool:
     """True when this can be a hash of the venue's."""
     return len(text) == HASH_LENGTH and text.isalnum()
@@ -74,7 +52,7 @@ class Facts:
     def __init__(self, market: Market) -> None:
         self._head = f'{{"market":{_json(market.market)},"asset_id":'
         self._tail = ""
-        self.minimum_size = _short(format_quantity(market.minimum_quantity))
+        self.minimum_size = short(format_quantity(market.minimum_quantity))
         self.tick = price_text(market.ticks[0].step)
         self.negative_risk = market.negative_risk
         self.last_trade = ""
@@ -119,78 +97,6 @@ class Facts:
             f',"min_order_size":{_json(self.minimum_size)},"tick_size":{_json(tick)},'
             f'"neg_risk":{"true" if self.negative_risk else "false"},"last_trade_price":{_json(last_trade)}{version}}}'
         )
-
-
-class TextSide:
-    """The texts of one side's levels in the venue's order; keys as in `producers.ladder.Side`."""
-
-    __slots__ = ("_joined", "_keys", "_sign", "_texts")
-
-    def __init__(self, name: SideName) -> None:
-        self._sign = 1 if name == "bid" else -1
-        self._keys: list[int] = []
-        self._texts: dict[int, str] = {}
-        self._joined: str | None = ""
-
-    def put(self, price: int, text: str) -> None:
-        """Set the text of a level; an empty one removes it."""
-        key = self._sign * price
-        known = self._texts.get(key)
-        if known == text:
-            return
-        if text:
-            if known is None:
-                insort(self._keys, key)
-            self._texts[key] = text
-        elif known is None:
-            return
-        else:
-            del self._texts[key]
-            del self._keys[bisect_left(self._keys, key)]
-        self._joined = None
-
-    def replace(self, levels: Iterable[WireLevel]) -> None:
-        """Put these levels in place of everything."""
-        self._texts = {self._sign * price: text for price, _, text in levels if text}
-        self._keys = sorted(self._texts)
-        self._joined = None
-
-    def best(self) -> int | None:
-        """The best price, also of a level too small for a ladder; None when the side is empty."""
-        return self._sign * self._keys[-1] if self._keys else None
-
-    def joined(self) -> str:
-        """All levels as the hash covers them."""
-        if self._joined is None:
-            texts = self._texts
-            self._joined = ",".join([texts[key] for key in self._keys])
-        return self._joined
-
-    def mirrored(self) -> str:
-        """All levels as the other token's hash covers them."""
-        return ",".join([mirrored_text(self._sign * key, self._texts[key]) for key in self._keys])
-
-    def prices(self) -> list[int]:
-        """All prices, best last."""
-        return [self._sign * key for key in self._keys]
-
-
-class Texts:
-    """Both sides of the YES token's book."""
-
-    __slots__ = ("asks", "bids")
-
-    def __init__(self) -> None:
-        self.bids = TextSide("bid")
-        self.asks = TextSide("ask")
-
-    def body(self) -> str:
-        """The hashed text of the YES token's levels; equal for equal books."""
-        return f'"bids":[{self.bids.joined()}],"asks":[{self.asks.joined()}]'
-
-    def mirrored_body(self) -> str:
-        """The same of the NO token."""
-        return f'"bids":[{self.asks.mirrored()}],"asks":[{self.bids.mirrored()}]'
 
 
 def digest(text: str) -> str:
@@ -257,10 +163,6 @@ def _possible(tick: str) -> tuple[str, ...]:
 
 def _three_decimals(price: int) -> str:
     return format_price(price)[:-1]
-
-
-def _short(decimals: str) -> str:
-    return decimals.rstrip("0").rstrip(".")
 
 
 @lru_cache(maxsize=65_536)

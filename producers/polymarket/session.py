@@ -10,7 +10,7 @@ from producers.books import PublishedBook, Receipt
 from producers.polymarket import commands
 from producers.polymarket.asking import BOOKS_PER_REQUEST, Asking, is_closed
 from producers.polymarket.book import DIFFERS, MarketBook
-from producers.polymarket.checks import WINDOW_NS, Checks
+from producers.polymarket.checks import Checks
 from producers.polymarket.messages import (
     Announcement,
     Malformed,
@@ -21,6 +21,7 @@ from producers.polymarket.messages import (
     Touch,
     Unknown,
 )
+from producers.polymarket.overlooked import Overlooked
 from producers.polymarket.prints import Known, yes_trade
 from producers.polymarket.pulse import Pulse
 from producers.polymarket.rest import BOOKS_PATH
@@ -58,8 +59,6 @@ class PolymarketSession(Session[MarketBook]):
         self._rotate_ns = rotate_ns
         self._by_token: dict[str, MarketBook] = {}
         self._asks: dict[int, dict[str, int]] = {}
-        self._skipped: dict[str, None] = {}
-        self._looked_at: dict[str, int] = {}
         self._known = Known()
         self._forget()
 
@@ -68,8 +67,7 @@ class PolymarketSession(Session[MarketBook]):
         self.checks = Checks()
         self._asking.begin()
         self._asks.clear()
-        self._skipped.clear()
-        self._looked_at.clear()
+        self._overlooked = Overlooked()
         self._losing = False
         self._pulse = Pulse(self._rotate_ns)
 
@@ -78,8 +76,10 @@ class PolymarketSession(Session[MarketBook]):
     def frame(self, receipt: Receipt, data: bytes, now_ns: int) -> None:
         """Decode and apply, market by market."""
         self._pulse.heard(receipt.response_ns)
-        if self._skipped:
-            self._make_up(receipt, now_ns)
+        if self._overlooked:
+            for late in self._overlooked.take_due(self.books, receipt.response_ns):
+                for said in late.make_up(receipt, now_ns):
+                    self.host.say(said)
         if is_pong(data):
             return
         try:
@@ -231,8 +231,7 @@ class PolymarketSession(Session[MarketBook]):
                 self._print(book, message, receipt)
         for said in book.take(messages, receipt, now_ns):
             self.host.say(said)
-        if book.skipped:
-            self._skipped[book.published.market] = None
+        self._overlooked.note(book)
         for message in messages:
             if isinstance(message, Touch) and book.proven:
                 texts, yes = book.content.texts, message.token == book.yes
@@ -288,17 +287,6 @@ class PolymarketSession(Session[MarketBook]):
         if named or not (market or tuple(tokens)):
             self.distrust(dict.fromkeys(named) if named else list(self.books), MALFORMED, receipt, now_ns)
 
-    def _make_up(self, receipt: Receipt, now_ns: int) -> None:
-        """Check what was passed over under load."""
-        for market in list(self._skipped):
-            book = self.books.get(market)
-            if book is None or not book.skipped:
-                del self._skipped[market]
-            elif receipt.response_ns - book.checked_ns >= WINDOW_NS:
-                del self._skipped[market]
-                for said in book.make_up(receipt, now_ns):
-                    self.host.say(said)
-
     # Time
 
     def _keep_alive(self, now_ns: int) -> None:
@@ -327,14 +315,8 @@ class PolymarketSession(Session[MarketBook]):
                     metrics.RECONCILE_MISMATCHES.labels("polymarket").inc()
                 else:
                     self._pulse.fell_silent(book.ahead.receipt.call_start_ns, now_ns)
-        for market in self._skipped:
-            checked = self.books.get(market)
-            if checked is None or not (checked.skipped and checked.sound) or now_ns - checked.checked_ns < WINDOW_NS:
-                continue
-            if self._looked_at.get(market) != checked.newest_ns:
-                self._looked_at[market] = checked.newest_ns
-                if not checked.still_fits():
-                    found.setdefault(HASH_MISMATCH, []).append(market)
+        if wrong := self._overlooked.wrong(self.books, now_ns):
+            found[HASH_MISMATCH] = wrong
         for reason, markets in found.items():
             self.host.mark(Distrust(tuple(markets), reason))
 

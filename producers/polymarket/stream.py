@@ -30,6 +30,9 @@ BEST_DIFFERS: Final = "best price differs"
 OUT_OF_ORDER: Final = "out of order"
 DAMAGED: Final = "damaged book"
 
+BELIEVED_NS: Final = 5_000_000_000
+"""A stream that does not reach a stamp of REST's in this time may never: perhaps a clock was set."""
+
 UNDER_WAY_NS: Final = 1_000_000_000
 """What the stream brings later than this after a REST answer is not older than the answer."""
 
@@ -39,8 +42,9 @@ class StreamBook:
 
     `sound` says that the levels are the venue's as far as is known, `proven` that a hash under the newest stamp is
     theirs, `skipped` that it was not looked at for want of time. `behind_ns` is a stamp that the stream must reach
-    before it is believed, `called` that the stream was asked for a whole book. `subscribed_ns` and `distrusted_ns` are
-    when the stream was first asked for the market, and when it was last found unsound.
+    before it is believed, since `behind_since_ns`; `called` that it was asked for a whole book. `received_ns` is when
+    its newest message came, `subscribed_ns` when it was first asked for the market, `distrusted_ns` when the book was
+    last found unsound.
     """
 
     def __init__(self, market: Market, published: PublishedBook, shared: Checks) -> None:
@@ -60,11 +64,12 @@ class StreamBook:
         self.skipped = False
         self.called = False
         self.behind_ns = 0
+        self.behind_since_ns = 0
         self.subscribed_ns = 0
         self.checked_ns = 0
         self.distrusted_ns = 0
         self._touch = Touch()
-        self._received_ns = 0
+        self.received_ns = 0
         self._answered_ns = 0
         self._tick_ns = 0
         self._accused = False
@@ -108,7 +113,7 @@ class StreamBook:
         if found is not None and found.form != "tick":
             self._proved()
             self.shared.matched()
-            self.published.confirm(self._received_ns)
+            self.published.confirm(self.received_ns)
             return []
         said = self.distrust(HASH_MISMATCH if found is None else TICK_CHANGE, receipt, now_ns)
         return [] if said is None else [said]
@@ -160,7 +165,7 @@ class StreamBook:
     def _tell(self, message: PriceChange | TokenBook, token: str, digest: str, receipt: Receipt) -> None:
         """Note what a message says of the book after it."""
         self._moved = True
-        self._received_ns = receipt.response_ns
+        self.received_ns = receipt.response_ns
         if message.exchange_ns >= self.newest_ns:
             self.proven = False
             whole = isinstance(message, TokenBook)
@@ -186,10 +191,7 @@ class StreamBook:
             self.arrivals.settled(ns)
             self._touch.forget()
         self._tell(message, message.token, message.hash, receipt)
-        if called or ns >= self.behind_ns:
-            self.behind_ns = 0
-        else:
-            self.sound = False
+        self.sound = self._caught_up(ns)
         return said
 
     def _take_whole(self, message: TokenBook, *, by: str, equal: bool = False) -> None:
@@ -291,12 +293,17 @@ class StreamBook:
         self.arrivals.doubtful = self.arrivals.doubtful or self.verifier.ambiguous
         self._accused = False
         self.proven = True
-        if self.newest_ns < self.behind_ns:
+        if self.sound or not self._caught_up(self.newest_ns):
             return
-        self.behind_ns = 0
-        if not self.sound:
-            metrics.BOOKS_HEALED.labels("polymarket", "hash").inc()
+        metrics.BOOKS_HEALED.labels("polymarket", "hash").inc()
         self.sound = True
+
+    def _caught_up(self, ns: int) -> bool:
+        """Whether the stream has come to where the venue was; after a while that stamp is not believed any more."""
+        if ns < self.behind_ns and self.received_ns - self.behind_since_ns < BELIEVED_NS:
+            return False
+        self.behind_ns = 0
+        return True
 
 
 def _ignored(reason: str) -> None:

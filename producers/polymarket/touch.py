@@ -1,7 +1,7 @@
 """The best prices that come with a change: a second, weaker sign that a message was missed."""
 
-from producers.polymarket.hashing import Texts
 from producers.polymarket.messages import Tip
+from producers.polymarket.texts import Texts
 from schemas.units import ONE, UnitError, parse_price
 
 

@@ -6,8 +6,9 @@ from typing import Final
 from producers.polymarket import checks, hashing
 from producers.polymarket.checks import Checks
 from producers.polymarket.content import Content
-from producers.polymarket.hashing import Facts, Found, Texts, is_hash
+from producers.polymarket.hashing import Facts, Found, is_hash
 from producers.polymarket.messages import TokenBook
+from producers.polymarket.texts import Texts
 from runtime import metrics
 from schemas.records import Market
 

@@ -12,7 +12,6 @@ import msgspec
 
 from producers.levels import level_price, level_size
 from producers.polymarket import forms
-from producers.polymarket.hashing import level_text
 from producers.polymarket.messages import (
     Announcement,
     Change,
@@ -27,6 +26,7 @@ from producers.polymarket.messages import (
     Unknown,
     WireLevel,
 )
+from producers.polymarket.texts import level_text
 from producers.timestamps import milliseconds_ns
 from schemas.units import UnitError, parse_fill_quantity, parse_price, plain
 

@@ -3,31 +3,25 @@
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, cast
-
-import httpx
-from confluent_kafka import OFFSET_END, TopicPartition
+from typing import Final
 
 from infra.groups import publish_groups
 from infra.local.child import ChildSpec
 from infra.local.pipeline import Addresses, pipeline, simulator_environment
 from infra.local.stack import make_key
-from infra.simulator.faults import Fault
-from runtime.kafka import Publisher, consumer, create_topics, end_offsets
-from runtime.settings import FeedSettings, load
-from schemas.codec import decode_books, encode
-from schemas.records import Book, Group, Level, Member, Relation, Venue
-from schemas.topics import HOME, REGIONS, creations, local_name
+from runtime.kafka import Publisher, create_topics
+from schemas.codec import encode
+from schemas.records import Book, Group, Member, Relation, Venue
+from schemas.topics import REGIONS, creations, local_name
+from tests.faults.seen import VENUES, Canonical, Listener, Simulator, sides_of
 from tests.fidelity.harness import small_tape
 from tests.integration.command import ROOT, until
 
-VENUES: Final = tuple(HOME)
 RATE: Final = 40.0
 """Actions of each exchange's traffic a second, over all markets."""
 
@@ -37,99 +31,16 @@ STATES: Final = {"open": "live", "halted": "halted", "closed": "closed"}
 SETTINGS: Final = {"DUTCHBOOK_DEAD_LETTER_RATIO": "1", "DUTCHBOOK_DEAD_LETTER_RUN": "1000000"}
 """A producer gives up when most of what it reads is noise; here the noise is ours."""
 
-Sides = tuple[tuple[Level, ...], tuple[Level, ...]]
 
-
-@dataclass(frozen=True)
-class Canonical:
-    """A market as its venue has it."""
-
-    state: str
-    sides: Sides
-
-
-class Simulator:
-    """A venue simulator by its control face."""
-
-    def __init__(self, venue: Venue, port: int) -> None:
-        self.venue: Venue = venue
-        self.port = port
-        self._panel = httpx.Client(base_url=f"http://127.0.0.1:{port}/_simulator", timeout=10, trust_env=False)
-
-    def suffer(self, fault: Fault, for_ms: int) -> None:
-        """Set a fault for a while; 0 where it happens once."""
-        names = ("name", "share", "delay_ms", "markets", "detail")
-        body = {name: getattr(fault, name) for name in names} | {"for_ms": for_ms}
-        shown = self._post("faults", body)["faults"]
-        assert fault.once or [one["name"] for one in shown].count(fault.name) == 1
-
-    def faults(self) -> list[str]:
-        """The faults in force."""
-        return [fault["name"] for fault in self._panel.get("faults").raise_for_status().json()["faults"]]
-
-    def trade(self, rate: float) -> None:
-        """Let the traffic act so often a second; 0 lets it rest."""
-        self._post("rate", {"rate": rate})
-
-    def books(self) -> dict[str, Canonical]:
-        """Every market's true book, as deep as books are published."""
-        depth = load(FeedSettings).book_depth
-        found: dict[str, dict[str, Any]] = self._panel.get("books").raise_for_status().json()
-        return {
-            market: Canonical(book["state"], (_levels(book["bids"], depth), _levels(book["asks"], depth)))
-            for market, book in found.items()
-        }
-
-    def close(self) -> None:
-        """Ask no more."""
-        self._panel.close()
-
-    def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        return cast(dict[str, Any], self._panel.post(path, json=body).raise_for_status().json())
-
-
-def _levels(levels: list[list[int]], depth: int) -> tuple[Level, ...]:
-    return tuple((price, size) for price, size in levels[:depth])
-
-
-class Listener:
-    """Reads the books of both venues from Kafka, from its beginning on, in a thread of its own."""
-
-    def __init__(self, bootstrap: str) -> None:
-        self.newest: dict[str, Book] = {}
-        self.all: dict[Venue, list[Book]] = {venue: [] for venue in VENUES}
-        self._client = consumer(bootstrap, "dutchbook-test-listener")
-        ends = end_offsets(self._client, [f"book.{venue}" for venue in VENUES])
-        self._client.assign([TopicPartition(topic, partition, OFFSET_END) for topic, partition in ends])
-        self._client.consume(1, 1.0)  # only then do the ends stand where they are
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Read no more."""
-        self._ended.set()
-        self._thread.join(10)
-        self._client.close()
-
-    def _run(self) -> None:
-        while not self._ended.is_set():
-            for message in self._client.consume(500, 0.05):
-                if message.error() is None:
-                    for book in decode_books(message.value() or b""):
-                        self._hear(book)
-
-    def _hear(self, book: Book) -> None:
-        if not book.republished:
-            self.all[book.venue].append(book)
-        if book.state != "moved":
-            self.newest[book.market] = book
-
-
-def sides_of(book: Book) -> Sides:
-    """A published book's levels, best first."""
-    bids, asks = book.sides()
-    return tuple(bids), tuple(asks)
+def _difference(book: Book, true: Canonical) -> str:
+    """Where a book is not the venue's."""
+    sides = ("bids", "asks")
+    apart = [
+        f"{name} {sorted(set(said) - set(right))} instead of {sorted(set(right) - set(said))}"
+        for name, said, right in zip(sides, sides_of(book), true.sides, strict=True)
+        if said != right
+    ]
+    return f"{true.state} at the venue; " + (", ".join(apart) or "equal ladders")
 
 
 @dataclass
@@ -156,26 +67,24 @@ class Venues:
 
     def live_and_wrong(self, venue: Venue) -> list[str]:
         """Markets whose published book is live and not the venue's, while the venue is at rest."""
-        found = []
-        for market, true in self.simulators[venue].books().items():
-            book = self.listener.newest.get(market)
-            if book is not None and book.state == "live" and (true.state != "open" or sides_of(book) != true.sides):
-                found.append(f"{market}: live and not the venue's, which is {true.state}")
-        return found
+        return [
+            f"{market}: live, {_difference(book, true)}"
+            for market, book, true in self._compared(venue)
+            if book.state == "live" and (true.state != "open" or sides_of(book) != true.sides)
+        ]
 
     def unequal(self, venue: Venue) -> list[str]:
         """Markets whose published book or state is not the venue's, while the venue is at rest."""
-        found = []
+        return [
+            f"{market}: {book.state} ({book.reason}), {_difference(book, true)}"
+            for market, book, true in self._compared(venue)
+            if book.state != STATES[true.state] or (book.state == "live" and sides_of(book) != true.sides)
+        ]
+
+    def _compared(self, venue: Venue) -> Iterator[tuple[str, Book, Canonical]]:
         for market, true in self.simulators[venue].books().items():
-            book = self.listener.newest.get(market)
-            if book is None:
-                if market in self.grouped:
-                    found.append(f"{market}: nothing was published")
-            elif book.state != STATES[true.state]:
-                found.append(f"{market}: {true.state} at the venue, {book.state} ({book.reason}) published")
-            elif book.state == "live" and sides_of(book) != true.sides:
-                found.append(f"{market}: {sides_of(book)} was published, {true.sides} is true")
-        return found
+            if market in self.grouped:
+                yield market, self.listener.newest[market], true
 
     def still_run(self) -> None:
         """Fail when a producer has ended."""
@@ -255,20 +164,28 @@ def _running(spec: ChildSpec, folder: Path) -> Iterator[subprocess.Popen[bytes]]
 
 
 def _groups(simulators: Mapping[Venue, Simulator]) -> list[Group]:
-    """Markets of both venues in pairs; what is left over is in no group."""
-    markets = [sorted(simulators[venue].books()) for venue in VENUES]
+    """Every market in a group: those of both venues in pairs, what is left over of one venue together.
+
+    Markets in no group are proved less often, so they would have bounds of their own.
+    """
+    members = {
+        venue: [Member(venue=venue, market=market) for market in sorted(simulators[venue].books())] for venue in VENUES
+    }
+    pairs = list(zip(*members.values(), strict=False))
+    left_over = tuple(member for listed in members.values() for member in listed[len(pairs) :])
     return [
         Group(
-            group=f"pair-{number}",
-            members=tuple(Member(venue=venue, market=market) for venue, market in zip(VENUES, pair, strict=True)),
-            relations=(Relation(kind="same", members=(0, 1)),),
+            group=f"group-{number}",
+            members=together,
+            relations=(Relation(kind="same", members=tuple(range(len(together)))),),
             status="approved",
             evidence="made up",
             rules_fingerprint="",
             updated_by="test",
             updated_ns=time.time_ns(),
         )
-        for number, pair in enumerate(zip(*markets, strict=False))
+        for number, together in enumerate([*pairs, left_over])
+        if together
     ]
 
 

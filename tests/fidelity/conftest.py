@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,6 @@ from tests.fidelity.harness import small_tape
 
 
 @pytest.fixture(scope="session")
-def tape(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tape]:
+def tape(tmp_path_factory: pytest.TempPathFactory) -> Tape:
     folder: Path = tmp_path_factory.mktemp("catalogue")
-    yield small_tape(folder)
+    return small_tape(folder)

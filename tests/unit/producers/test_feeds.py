@@ -471,7 +471,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.integers(0, 6), st.lists(STEPS, max_size=15))
 def test_whatever_happens_everything_is_right_again_when_the_venue_answers(
     budget: int, steps: list[tuple[str, object]]

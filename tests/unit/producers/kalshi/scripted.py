@@ -164,7 +164,8 @@ class Scripted:
             case "ws":
                 session.frame(receipt, what, now_ns)
             case "rest":
-                session.answered(receipt, *what, now_ns)
+                asked, data = what
+                session.answered(receipt, asked, data, now_ns)
             case "sent":
                 session.sent(receipt, what)
             case "asked":

@@ -100,17 +100,20 @@ def test_pauses_get_longer_and_end_with_success() -> None:
     assert asking.pause(NOW_NS) == NOW_NS + SHORTEST_PAUSE_NS
 
 
-def test_portions_get_smaller_and_larger_again() -> None:
+def test_portions_get_smaller_and_larger_again_unless_they_were_too_large_for_good() -> None:
     asking = make("A", "B", portion=5)
-    asking.smaller()
-    assert asking.portion == 2
-    asking.smaller()
-    asking.smaller()
-    assert asking.portion == 1
+    sizes = []
+    for _ in range(3):
+        asking.smaller(lasting=False)
+        sizes.append(asking.portion)
     for market in ("A", "B", "A"):
         asking.asked([market], NOW_NS)
         asking.came(market)
-    assert asking.portion == 5
+        sizes.append(asking.portion)
+    asking.smaller(lasting=True)
+    asking.asked(["A"], NOW_NS)
+    asking.came("A")
+    assert [*sizes, asking.portion] == [2, 1, 1, 2, 4, 5, 2]
 
 
 def test_refused_markets_wait_and_postponed_ones_are_still_waited_for() -> None:
@@ -122,6 +125,10 @@ def test_refused_markets_wait_and_postponed_ones_are_still_waited_for() -> None:
     assert asking.due(NOW_NS + 30) == ["B"]
     assert asking.due(NOW_NS + 60) == ["A", "B"]
     assert asking.hopeless(NOW_NS + 1) == 1  # only B has been asked for in vain
+    asking.came("B")
+    asking.asked(["B"], NOW_NS + 60)
+    asking.postponed(["B"], NOW_NS + 90)  # it was only to be compared
+    assert asking.overdue(NOW_NS + 90) == []
 
 
 def test_a_market_that_is_forgotten_is_asked_for_no_more() -> None:

@@ -453,7 +453,7 @@ BODIES = [
 ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(mutated(BODIES))
 def test_whatever_the_venue_answers_is_an_answer_or_a_clear_error(body: bytes) -> None:
     """Every question gets the same, almost right, answer."""
@@ -474,7 +474,7 @@ def test_whatever_the_venue_answers_is_an_answer_or_a_clear_error(body: bytes) -
     asyncio.run(scenario())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(mutated(BODIES[:5]))
 def test_an_almost_right_body_keeps_out_its_own_market_at_most(body: bytes) -> None:
     """One of the answers is almost right, the others are what they should be."""

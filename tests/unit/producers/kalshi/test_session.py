@@ -25,7 +25,8 @@ def running(*markets: str, **session: Any) -> tuple[Scripted, Papers]:
 
 
 def seen(field: str, form: str) -> float:
-    return metrics.FORMS_SEEN.labels("kalshi", field, form)._value.get()
+    value: float = metrics.FORMS_SEEN.labels("kalshi", field, form)._value.get()
+    return value
 
 
 # What is subscribed to

@@ -498,7 +498,7 @@ def test_commands_are_read_back() -> None:
 # Anything
 
 
-@settings(max_examples=500)
+@settings(max_examples=100)
 @given(mutated(FRAMES) | st.binary(max_size=20), st.booleans())
 @example(DEEP, False)
 @example(b'{"type":"\xed\xa0\x80"}', False)
@@ -521,7 +521,7 @@ def test_any_bytes_are_a_bounded_message_or_a_wire_error(data: bytes, yes_price:
         assert message.fill_quantity * 10_000 < 2**63
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(mutated(BODIES) | st.binary(max_size=20))
 @example(b'{"orderbooks":' + b"[" * 100_000)
 def test_any_body_is_books_or_a_wire_error(data: bytes) -> None:

@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.polymarket import hashing
 from producers.polymarket.content import whole_yes
-from producers.polymarket.hashing import Facts, Texts, explain, known, price_text
+from producers.polymarket.hashing import Facts, explain, known
 from producers.polymarket.messages import TokenBook
+from producers.polymarket.texts import Texts, TextSide, level_text, mirrored_text, price_text
 from producers.polymarket.wire import decode
 from tests.unit.producers.polymarket.frames import NO, YES, VenueMarket, encode, shown
 from tests.unit.producers.support import make_market
@@ -109,9 +109,9 @@ def test_both_tokens_hashes_come_of_the_yes_levels(bids: dict[int, str], asks: d
 
 @given(st.lists(st.tuples(st.integers(1, 50), st.sampled_from(["", "1", "2.5"])), max_size=30))
 def test_a_side_of_texts_stays_in_the_venues_order(puts: list[tuple[int, str]]) -> None:
-    bids, asks, now = hashing.TextSide("bid"), hashing.TextSide("ask"), {}
+    bids, asks, now = TextSide("bid"), TextSide("ask"), {}
     for price, size in puts:
-        text = hashing.level_text(price_text(price), size) if size else ""
+        text = level_text(price_text(price), size) if size else ""
         bids.put(price, text)
         asks.put(price, text)
         now[price] = text
@@ -125,4 +125,4 @@ def test_prices_are_printed_as_the_venue_does() -> None:
     assert [price_text(price) for price in (100, 20, 4000, 4010, 4123, 9999)] == [
         "0.01", "0.002", "0.4", "0.401", "0.4123", "0.9999",
     ]  # fmt: skip
-    assert hashing.mirrored_text(4000, hashing.level_text("0.4", "7.25")) == hashing.level_text("0.6", "7.25")
+    assert mirrored_text(4000, level_text("0.4", "7.25")) == level_text("0.6", "7.25")

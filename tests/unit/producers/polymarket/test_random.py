@@ -98,7 +98,7 @@ def answer_calls(line: Scripted, done: int) -> int:
     return len(line.sent)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 60))
 def test_whatever_happens_to_messages_every_book_heals(seed: int, actions: int) -> None:
     random = Random(seed)
@@ -131,7 +131,7 @@ FRAMES = [
 ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(mutated(FRAMES) | st.sampled_from(FRAMES) | st.binary(max_size=20), max_size=6))
 def test_no_frame_raises_and_every_one_is_said_again(frames: list[bytes]) -> None:
     line = Scripted(VenueMarket())
@@ -140,7 +140,7 @@ def test_no_frame_raises_and_every_one_is_said_again(frames: list[bytes]) -> Non
     assert line.replayed() == line.said()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(mutated([encode([VENUE.rest()])]) | st.binary(max_size=20))
 def test_no_answer_raises(body: bytes) -> None:
     line = Scripted(VenueMarket())

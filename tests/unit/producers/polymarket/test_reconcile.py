@@ -7,7 +7,7 @@ import pytest
 from producers.transcript import Distrust
 from runtime import metrics
 from tests.unit.producers.polymarket.conftest import Start
-from tests.unit.producers.polymarket.frames import MARKET, NO, YES, VenueMarket, change_event, encode
+from tests.unit.producers.polymarket.frames import MARKET, NO, YES, VenueMarket, change_event, encode, tick_event
 from tests.unit.producers.polymarket.scripted import MS, SECOND, Scripted
 
 BEHIND = "behind the venue's answer"
@@ -140,6 +140,34 @@ def test_a_stream_that_was_only_slow_goes_on(start: Start) -> None:
     assert line.agrees()
 
 
+def test_a_whole_book_from_before_the_answer_does_not_heal_a_stream_that_fell_behind(start: Start) -> None:
+    line, venue = start()
+    until_asked(line)
+    venue.move("bid", 4100, "7")
+    slow = venue.book()
+    venue.move("bid", 4200, "7")
+    line.answer()
+    line.pass_ms(300)
+    line.take(slow)
+    assert line.last() == ("recovering", BEHIND)
+    line.take(venue.book())
+    assert line.agrees()
+
+
+def test_a_stamp_that_the_stream_never_reaches_is_not_waited_for_for_ever(start: Start) -> None:
+    line, venue = start()
+    until_asked(line)
+    change = venue.change("bid", 4100, "7")
+    line.answer(encode([venue.rest(timestamp=str(venue.ms + 60_000), hash="")]))
+    line.pass_ms(300)
+    line.take(change)
+    assert line.last() == ("recovering", BEHIND)
+    line.take(venue.change("bid", 4100, "8"), after_ms=4000)
+    assert line.last() == ("recovering", BEHIND)
+    line.take(venue.change("bid", 4100, "9"), after_ms=1000)
+    assert line.agrees()
+
+
 def test_a_whole_connection_that_falls_silent_is_made_again_and_rest_heals_nothing_on_a_mute_one(start: Start) -> None:
     line, venue = start()
     until_asked(line)
@@ -230,6 +258,72 @@ def test_unverified_books_are_guarded_by_answers(start: Start) -> None:
     assert line.last() == ("recovering", DIFFERS)
     line.pass_ms(3500, answer=True)
     assert line.agrees()
+
+
+def test_an_overtaken_answer_still_shows_what_was_missed_before_it(start: Start) -> None:
+    line, venue = start()
+    line.take(without_hashes(venue.change("bid", 4100, "7")))
+    venue.move("bid", 3900, "1")
+    line.take(without_hashes(venue.change("bid", 4100, "8")))
+    until_asked(line)
+    answer = encode([venue.rest()])
+    line.take(without_hashes(venue.change("bid", 4100, "9")))
+    assert line.last() == ("live", "")
+    line.answer(answer)
+    assert line.last() == ("recovering", DIFFERS)
+
+
+def test_rest_alone_heals_a_silent_market_only_after_a_while_and_each_time_a_longer_one(start: Start) -> None:
+    other = VenueMarket("0xother", "5", "6")
+    line, venue = start(VenueMarket(), other)
+
+    def hear_of_the_other(milliseconds: int) -> None:
+        for size in range(milliseconds // 50):
+            line.take(other.change("bid", 4100, str(size + 1)))
+            line.tick()
+            line.answer()
+
+    for wait_ms in (5000, 10_000):
+        venue.move("bid", 4100, str(wait_ms))
+        hear_of_the_other(2500)
+        assert line.last() == ("recovering", BEHIND)
+        hear_of_the_other(wait_ms - 2500)
+        assert line.last() == ("recovering", BEHIND)
+        hear_of_the_other(2500)
+        assert line.agrees()
+
+
+def test_an_answer_that_no_hash_bears_out_waits_for_the_stream(start: Start) -> None:
+    line, venue = start()
+    venue.facts["tick_size"] = "0.001"
+    venue.ms += 1
+    line.take(tick_event("0.001", ts=venue.ms))
+    line.pass_ms(2000, answer=True)
+    assert line.last() == ("recovering", "tick change")
+    line.pass_ms(1500, answer=True)
+    assert line.agrees()
+
+
+def test_a_change_under_the_answers_own_stamp_is_put_on_it_when_its_hash_says_so(start: Start) -> None:
+    line, venue = start()
+    venue.move("bid", 4100, "7")
+    line.take(venue.change("bid", 3900, "1"))
+    line.tick()
+    answer = encode([venue.rest()])
+    line.take(venue.change("bid", 3800, "2", ms=venue.ms))
+    line.answer(answer)
+    assert line.agrees()
+
+
+def test_a_price_grid_that_only_an_answer_tells_spoils_no_change_that_is_under_way(start: Start) -> None:
+    line, venue = start()
+    slow = venue.change("bid", 4100, "7")
+    venue.facts["tick_size"] = "0.001"
+    venue.ms += 1
+    until_asked(line)
+    line.answer()
+    line.take(slow)
+    assert [book.state for book in line.books] == ["live", "live"]
 
 
 def test_an_answer_that_the_stream_overtook_is_compared_when_the_stream_comes_to_it(start: Start) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from producers.polymarket import wire
-from producers.polymarket.hashing import Facts, Texts, known
+from producers.polymarket.hashing import Facts, known
 from producers.polymarket.messages import Announcement, Message, PriceChange, Print, TickChange, TokenBook, Touch
+from producers.polymarket.texts import Texts
 from tests.unit.producers.support import make_market
 
 SHARED = Path(os.environ.get("DUTCHBOOK_TEST_SHARED") or Path(__file__).resolve().parents[5] / "shared")

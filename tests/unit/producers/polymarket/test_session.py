@@ -205,6 +205,22 @@ def test_under_load_hashes_are_checked_once_a_window_and_what_was_passed_over_is
     assert line.session.books[second.market].proven
 
 
+def test_under_load_a_market_that_was_not_checked_for_long_is_checked_at_once(start: Start) -> None:
+    line, venue = start(VenueMarket(), other())
+    line.now_ns += 150 * MS
+    line.take(*(line.venues[1].change("bid", 4100, str(size)) for size in range(1, 120)), after_ms=0)
+    venue.move("bid", 3900, "1")
+    line.take(venue.change("bid", 4100, "7"), after_ms=0)
+    assert line.last() == ("recovering", "hash mismatch")
+
+
+def test_searches_are_few(start: Start) -> None:
+    shared = checks.Checks()
+    assert [shared.allow_search(ns * MS) for ns in (0, 1, 2, 3, 100, 101, 102)] == [
+        True, True, False, False, True, True, False,
+    ]  # fmt: skip
+
+
 def test_what_was_passed_over_is_looked_at_when_nothing_more_comes(start: Start) -> None:
     line, venue = start(VenueMarket(), other())
     line.take(*(line.venues[1].change("bid", 4100, str(size)) for size in range(1, 120)), after_ms=0)
@@ -244,6 +260,15 @@ def test_a_connection_is_made_again_after_its_time_but_not_while_a_book_is_being
     assert line.lost == [("scheduled rotation", True)]
     line.pass_ms(1000)
     assert len(line.lost) == 1
+
+
+def test_a_stream_that_spoke_since_the_question_is_not_silent() -> None:
+    for data_ns, lost in ((100, ""), (10, "nothing is said while the venue moves")):
+        pulse = Pulse(0)
+        pulse.subscribed("c", 1)
+        pulse.spoke_ns = pulse.data_ns = data_ns
+        pulse.fell_silent(50, 200)
+        assert pulse.lost(200 + SECOND) == lost
 
 
 def test_connections_that_were_made_together_do_not_end_together() -> None:

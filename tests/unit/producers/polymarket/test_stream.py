@@ -19,7 +19,10 @@ def count(counter: object) -> float:
 
 def test_the_first_books_of_both_tokens_make_one_live_book(start: Start) -> None:
     line, venue = start()
-    assert len(line.books) == 1
+    others = metrics.FRAMES_IGNORED.labels("polymarket", "other token's book")
+    before = count(others)
+    line.take(venue.book(NO))
+    assert (len(line.books), count(others)) == (1, before + 1)
     book = line.books[0]
     assert (book.state, book.sequence, book.group, book.sides()) == ("live", 1, "g", venue.ladder())
     assert (book.exchange_ns, book.frame, book.connection) == (1000 * MS, 3, line.connection)
@@ -97,6 +100,47 @@ def test_what_is_sent_again_changes_nothing(start: Start) -> None:
     assert line.agrees()
     assert [book.sequence for book in line.books] == [1, 2, 3]
     assert count(again) == before + 1
+
+
+def test_of_one_stamp_what_comes_again_late_is_not_put_on_what_came_after_it(start: Start) -> None:
+    line, venue = start()
+    first = venue.change("bid", 4000, "60")
+    second = venue.change("bid", 4000, "0", ms=venue.ms)
+    line.take(first, second)
+    line.take(first, after_ms=30)
+    assert line.agrees()
+
+
+def test_of_one_stamp_what_comes_again_at_once_may_be_meant(start: Start) -> None:
+    line, venue = start()
+    first, second = venue.change("bid", 4000, "60"), venue.change("bid", 4000, "0", ms=venue.ms + 1)
+    first["timestamp"] = second["timestamp"]
+    first["price_changes"][0]["hash"] = venue.change("bid", 4000, "60", ms=venue.ms)["price_changes"][0]["hash"]
+    line.take(first, second, first, after_ms=0)
+    assert line.last() == MISMATCH  # the latest hash was the second's
+    line.tick()
+    line.answer()
+    assert line.agrees()
+
+
+def test_of_one_stamp_the_latest_hash_must_fit(start: Start) -> None:
+    line, venue = start()
+    line.take(venue.change("bid", 4100, "7"))
+    venue.move("ask", 6700, "1", ms=venue.ms)
+    line.take(venue.change("bid", 2800, "0", ms=venue.ms))  # a level that is not there anyway
+    assert line.last() == MISMATCH
+
+
+def test_a_hash_says_nothing_of_a_later_change_without_one(start: Start) -> None:
+    line, venue = start()
+    line.take(venue.change("bid", 4100, "7"))
+    bare = venue.change("bid", 4200, "8", ms=venue.ms)
+    for entry in bare["price_changes"]:
+        entry["hash"] = ""
+    line.take(bare)
+    assert line.agrees()
+    line.take(venue.change("bid", 3900, "1"))
+    assert line.agrees()
 
 
 def test_an_older_whole_book_says_nothing(start: Start) -> None:

@@ -280,7 +280,7 @@ def test_a_venues_own_messages_survive_the_way() -> None:
     assert (yes.hash, no.hash) == (venue.hash(YES), venue.hash(NO))
 
 
-@settings(max_examples=500)
+@settings(max_examples=100)
 @given(mutated(FRAMES[:-1]) | st.binary(max_size=20))
 @example(b"[" * 100_000)
 @example(b'{"a":' * 100_000)
@@ -301,7 +301,7 @@ def test_any_bytes_are_bounded_messages_or_a_wire_error(data: bytes) -> None:
             assert all(0 <= change.size * 10_000 < 2**63 for change in message.changes)
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(mutated(BODIES) | st.binary(max_size=20))
 @example(b"[" * 100_000)
 def test_any_body_is_books_or_a_wire_error(data: bytes) -> None:

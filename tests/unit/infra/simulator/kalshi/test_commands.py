@@ -231,7 +231,7 @@ COMMANDS = st.sampled_from(["subscribe", "update_subscription", "unsubscribe", "
 ACTIONS = st.sampled_from(["add_markets", "delete_markets", "get_snapshot", "indexlist", "subscribe_indices"])
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=60)
 @given(
     COMMANDS | VALUES,
     st.dictionaries(st.sampled_from(NAMES), VALUES) | VALUES,
