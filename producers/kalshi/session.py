@@ -77,7 +77,6 @@ class KalshiSession(Session[MarketBook]):
         self.answers = Answers(self.books, self.dialogue, self.speaker)
         self._data = MarketData(self)
         self._lives = Lives(self)
-        self._given_up = False
 
     # What a session does
 
@@ -87,7 +86,6 @@ class KalshiSession(Session[MarketBook]):
 
     def opened(self, now_ns: int) -> None:
         """Nothing is known of the connection; ask for everything."""
-        self._given_up = False
         self.dialogue.forget()
         for market, book in self.books.items():
             book.restart(self.markets[market].ticks)
@@ -140,9 +138,8 @@ class KalshiSession(Session[MarketBook]):
         if unsent:
             self.host.mark(Distrust(tuple(unsent), NOT_SENT))
         self.speaker.tick(now_ns)
-        problem = self.speaker.hopeless(now_ns)
-        if problem and not self._given_up:
-            self._given_up = True
+        problem = self.speaker.give_up(now_ns)
+        if problem:
             # At once: what is given up has been waited for long enough, so this cannot happen often.
             self.host.lose(problem, planned=True)
 

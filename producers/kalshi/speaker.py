@@ -1,6 +1,7 @@
 """What is said to Kalshi, and when. It decides nothing about a ladder."""
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from producers.kalshi import commands
 from producers.kalshi.asking import HASTE_NS
@@ -10,6 +11,12 @@ from producers.kalshi.dialogue import Dialogue
 from producers.kalshi.messages import BOOKS, COMBO_LIFECYCLE, COMBO_PREFIX, LIFECYCLE, TRADES
 from producers.kalshi.subscriptions import Subscription
 from producers.session import Host
+from runtime import logs
+
+NO_ANSWERS: Final = "nothing is answered"
+NO_BOOKS: Final = "books do not come"
+MUTE_CONNECTIONS: Final = 3
+"""A venue that on so many connections has not sent one book that it was asked for is taken not to know the question."""
 
 
 class Speaker:
@@ -36,12 +43,17 @@ class Speaker:
         self._audit_markets = audit_markets
         self._audits: list[str] = []
         self._number = 0
+        self._answered = False
+        self._mute = 0
+        self._given_up = False
+        self._log = logs.get(venue="kalshi")
 
     # What is wanted
 
     def opened(self, now_ns: int) -> None:
         """Ask for everything."""
         self._audits.clear()
+        self._given_up = False
         self._dialogue.prover.begin(now_ns)
         self._dialogue.channels.want(LIFECYCLE)
         self.followed(self._books, now_ns)
@@ -109,20 +121,32 @@ class Speaker:
             self._join(TRADES, trades.due(now_ns)[: trades.portion])
 
     def unsent(self, now_ns: int) -> list[str]:
-        """Markets whose books were asked for, to compare them, and did not come though others have before."""
+        """Markets whose books were asked for, to compare them, and did not come."""
         overdue = self._dialogue.books.overdue(now_ns)
-        if overdue and not self._dialogue.prover.snapshots:
-            self._dialogue.books.refused(overdue, now_ns)  # perhaps the venue answers no such question
+        self._answered = self._answered or self._dialogue.prover.snapshots
+        if overdue and not self._answered and self._mute >= MUTE_CONNECTIONS:
+            self._dialogue.books.refused(overdue, now_ns)  # this venue answers no such question
             return []
         return overdue
 
-    def hopeless(self, now_ns: int) -> str:
-        """Why there is nothing more to be had from this connection; empty when there is."""
+    def give_up(self, now_ns: int) -> str:
+        """Why there is nothing more to be had from this connection, once; empty while there is."""
+        if self._given_up:
+            return ""
+        problem = self._problem(now_ns)
+        self._given_up = bool(problem)
+        if problem == NO_BOOKS and not self._answered:
+            self._mute += 1
+            if self._mute == MUTE_CONNECTIONS:
+                self._log.warning("no book that was asked for has ever come: books are not compared")
+        return problem
+
+    def _problem(self, now_ns: int) -> str:
         if self._dialogue.prover.silent(now_ns):
-            return "nothing is answered"
+            return NO_ANSWERS
         missing = self._dialogue.books.hopeless(now_ns - 2 * self._overdue_ns)
         carried = sum(not self._dialogue.closed(market) for market in self._books)
-        return "books do not come" if missing and 2 * missing >= carried else ""
+        return NO_BOOKS if missing and 2 * missing >= carried else ""
 
     # How it is said
 

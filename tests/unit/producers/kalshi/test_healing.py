@@ -318,7 +318,7 @@ def test_a_few_markets_that_do_not_come_do_not_cost_the_others_their_connection(
 
 
 def test_a_connection_on_which_nothing_is_answered_is_made_again() -> None:
-    host, venue = running("X")
+    host, venue = running("X", audit_markets=0)
     venue.quiet = {"add_markets", "get_snapshot", "subscribe"}
     for _ in range(11):
         host.wait(1)

@@ -398,9 +398,20 @@ def test_a_market_that_falls_silent_alone_is_found_out() -> None:
     assert host.last() == ("live", "")
 
 
-def test_a_venue_that_answers_no_such_question_is_not_taken_for_a_frozen_one() -> None:
+def test_a_market_that_falls_silent_on_a_new_connection_is_found_out_as_well() -> None:
+    host, venue = running("X", "Y")
+    venue.quiet = {"get_snapshot"}  # nothing that is asked for comes, though answers do
+    host.wait(3)
+    assert host.last("X") == host.last("Y") == ("recovering", "asked for and not sent")
+
+
+def test_a_venue_that_answers_no_such_question_is_not_taken_for_a_frozen_one_for_ever() -> None:
     host, venue = running("X")
     venue.quiet = {"get_snapshot"}
-    host.wait(30)
-    assert host.said() == [("live", "", 1)]
-    assert host.lost == []
+    for given_up in range(1, 4):
+        host.wait(10)
+        assert host.lost == [("books do not come", True)] * given_up
+        venue.forget()
+        host.reopen()
+    host.wait(60)
+    assert (host.last(), len(host.lost)) == (("live", ""), 3)

@@ -214,7 +214,7 @@ def test_under_load_a_market_that_was_not_checked_for_long_is_checked_at_once(st
     assert line.last() == ("recovering", "hash mismatch")
 
 
-def test_searches_are_few(start: Start) -> None:
+def test_searches_are_few() -> None:
     shared = checks.Checks()
     assert [shared.allow_search(ns * MS) for ns in (0, 1, 2, 3, 100, 101, 102)] == [
         True, True, False, False, True, True, False,
