@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(prog="python -m bench", description="Measure this machine.")
-    top.add_argument("--quick", action="store_true", help="once instead of three times, with less load (4 minutes)")
+    top.add_argument("--quick", action="store_true", help="once instead of three times, with less load (6 minutes)")
     top.add_argument("--repeats", type=_positive, default=3, metavar="N", help="how often each is measured (3)")
     top.add_argument("--only", choices=PARTS, action="append", help="measure this part only (may be given again)")
     top.add_argument("--json", type=Path, metavar="FILE", help="write everything to FILE too")
