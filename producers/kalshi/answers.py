@@ -52,7 +52,7 @@ class Answers:
         if action == commands.SNAPSHOT:
             dialogue.requested.update(markets)
         channel = command.channel or dialogue.channel_of(command.sid)
-        dialogue.asking(channel).asked(markets or (channel,), ns)
+        dialogue.asking(channel).asked(markets or (channel,), ns, joining=action != commands.SNAPSHOT)
 
     def subscribed(self, message: Subscribed, ns: int) -> None:
         """A subscription is there; a known one may go on or begin to count anew."""
@@ -79,15 +79,18 @@ class Answers:
                 subscription.markets |= {market: None for market in message.markets if market in self._books}
             metrics.FRAMES_IGNORED.labels("kalshi", "unasked answer").inc()
             return
-        dialogue.prover.acknowledged(subscription, message.sid, message.seq, sent)
+        dialogue.prover.answered()
         command = sent.command
         if command.channel:
             seen("subscribing again", "ok")
             dialogue.channels.came(command.channel)
             if subscription is None and message.sid:
                 subscription = dialogue.subscriptions.open(message.sid, command.channel)
-        subscription = subscription or dialogue.subscriptions.of(command.sid)
-        if subscription is not None and not sent.probe and command.params.action in ("", commands.ADD):
+        subscription = dialogue.subscriptions.of(command.sid) or subscription
+        if subscription is None:
+            return
+        dialogue.prover.acknowledged(subscription, message.sid, message.seq, sent)
+        if not sent.probe and command.params.action in ("", commands.ADD):
             self._joined(subscription, command.params.market_tickers, ns)
 
     def refused(self, message: Refused, ns: int) -> tuple[Subscription | None, str]:
@@ -132,15 +135,9 @@ class Answers:
             dialogue.prover.snapshot(subscription, asked_ns)
         elif asked_ns:
             dialogue.prover.answered()
-            subscription.prove(asked_ns)
+            subscription.proof.renew(asked_ns)
         # What comes after an answer in its sequence was sent after that answer's question.
-        return max(asked_ns, subscription.answered.ns) or ns
-
-    def ponged(self, sent_ns: int) -> None:
-        """The venue answered a ping."""
-        if self._dialogue.prover.pongs:
-            for subscription in self._dialogue.subscriptions.on(BOOKS):
-                self._dialogue.prover.pong(subscription, sent_ns)
+        return max(asked_ns, subscription.proof.ns) or ns
 
     def _joined(self, subscription: Subscription, markets: Iterable[str], ns: int) -> None:
         """Markets are on a subscription; those that are followed no more are taken off again."""

@@ -60,18 +60,19 @@ class Asking:
         self._wishes.pop(market, None)
         self._under_way.discard(market)
 
-    def asked(self, markets: Iterable[str], now_ns: int) -> None:
-        """These markets are asked for. What is missing and new holds back the next portion for longest."""
+    def asked(self, markets: Iterable[str], now_ns: int, *, joining: bool = False) -> None:
+        """These markets are asked for. Those that join for the first time hold back the next portion for longest."""
         portion, new = dict.fromkeys(markets), False
         for market in portion:
             wish = self._wishes.setdefault(market, _Wish())
-            new = new or (not wish.first_ns and market in self.missing)
-            wish.first_ns = wish.first_ns or now_ns
             wish.latest_ns = now_ns
             wish.unanswered.append(now_ns)
-            wish.due_ns = now_ns + self._patience_ns
+            if not wish.first_ns or market in self.missing:
+                wish.due_ns = now_ns + self._patience_ns
+            if not wish.first_ns:
+                wish.first_ns, new = now_ns, True
         self._under_way, self._latest_ns = set(portion), now_ns
-        self._gate_ns = now_ns + (self._patience_ns if new else HASTE_NS)
+        self._gate_ns = now_ns + (self._patience_ns if joining and new else HASTE_NS)
 
     def came(self, market: str) -> int:
         """A market came; returns a moment after which it was sent, 0 when it was not asked for.

@@ -25,8 +25,8 @@ class Dialogue:
     """
 
     def __init__(self, books: Mapping[str, MarketBook], *, overdue_ns: int, use_yes_price: bool) -> None:
-        self.patience_ns = overdue_ns * 7 // 15
-        """Asked twice within what is overdue, with a little time left."""
+        self.patience_ns = overdue_ns * 2 // 5
+        """Asked twice within what is overdue, and waited for this long, with a little time left for others."""
         self._books = books
         self._overdue_ns = overdue_ns
         self._use_yes_price = use_yes_price

@@ -11,7 +11,7 @@ from typing import Final
 
 from producers.kalshi.commands import Command
 from producers.kalshi.subscriptions import Subscription
-from runtime import logs, metrics
+from runtime import metrics
 
 ANSWER_TIMEOUT_NS: Final = 10_000_000_000
 """The venue's own ping interval; a connection on which nothing is answered for longer is dead."""
@@ -32,12 +32,11 @@ class Sent:
 class Prover:
     """The commands under way on one connection, what their answers prove, and for how long nothing was answered.
 
-    The documentation implies, but does not say, that an `ok` is numbered. On a connection where one comes without sid
-    or number (`numbered` turns false) a pong is the proof again, unless snapshots that are asked for do come.
+    The documentation implies, but does not say, that an `ok` is numbered. One without a number says less: that the
+    venue has taken in what it was sent. It is believed all the same, being more than a pong, and counted by itself.
     """
 
     def __init__(self, interval_ns: int) -> None:
-        self.numbered = True
         self.snapshots = False
         self.round = 0
         self._interval_ns = interval_ns
@@ -80,34 +79,18 @@ class Prover:
         """The venue answers."""
         self._waiting_ns = 0
 
-    def acknowledged(self, subscription: Subscription | None, sid: int, seq: int, sent: Sent) -> None:
-        """An `ok` came in its turn. It proves the subscription that the command was put to, as of then."""
-        self.answered()
-        if not (sid and seq):
-            if sent.probe and self.numbered:
-                logs.get(venue="kalshi").warning("answers carry no sequence: the pong is the proof", sid=sid)
-                self.numbered = False
-            _count("unnumbered")
-        elif subscription is not None and sid == (sent.command.sid or sid):
-            subscription.prove(sent.ns)
-            _count("numbered")
+    def acknowledged(self, subscription: Subscription, sid: int, seq: int, sent: Sent) -> None:
+        """An `ok` came, in its turn where it has one. It proves the command's subscription as of the sending."""
+        if sid in (0, subscription.sid):
+            subscription.proof.renew(sent.ns)
+            _count("numbered" if sid and seq else "unnumbered")
 
     def snapshot(self, subscription: Subscription, asked_ns: int) -> None:
         """A book came that was asked for; `asked_ns` is 0 when it came once more."""
         self.answered()
         self.snapshots = True
-        subscription.prove(asked_ns)
+        subscription.proof.renew(asked_ns)
         _count("snapshot")
-
-    def pong(self, subscription: Subscription, sent_ns: int) -> None:
-        """A pong came for want of better proof."""
-        subscription.proof.renew(sent_ns)
-        _count("pong")
-
-    @property
-    def pongs(self) -> bool:
-        """True while nothing but a pong is to be had."""
-        return not self.numbered and not self.snapshots
 
 
 def _count(form: str) -> None:

@@ -118,10 +118,6 @@ class KalshiSession(Session[MarketBook]):
     def answered(self, receipt: Receipt, asked: int, data: bytes, now_ns: int) -> None:
         """Nothing is asked by REST."""
 
-    def ponged(self, sent_ns: int) -> None:
-        """The venue answered a ping."""
-        self.answers.ponged(sent_ns)
-
     def distrust(self, markets: Iterable[str], reason: str, receipt: Receipt, now_ns: int) -> None:
         """These books cannot be trusted, and are wanted whole again."""
         named = [market for market in markets if market in self.books]

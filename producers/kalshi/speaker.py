@@ -97,9 +97,7 @@ class Speaker:
         self.speak(now_ns)
         if not dialogue.prover.due(now_ns):
             return
-        if dialogue.prover.pongs:
-            self._host.ping()
-        elif not dialogue.books.paused(now_ns):
+        if not dialogue.books.paused(now_ns):
             self._probe()
         if self._audit_markets:
             self._audits = self._plan_audits(now_ns - HASTE_NS)

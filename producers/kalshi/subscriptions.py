@@ -7,23 +7,14 @@ from producers.kalshi.sequence import SequenceCheck
 
 
 class Subscription:
-    """One sid of one connection: its sequence, the markets on it, and the proof that their books share.
-
-    `answered` is the part of the proof that came in frames. Pongs are in no transcript, so no state may depend on them.
-    """
+    """One sid of one connection: its sequence, the markets on it, and the proof that their books share."""
 
     def __init__(self, sid: int, channel: str) -> None:
         self.sid = sid
         self.channel = channel
         self.sequence = SequenceCheck()
         self.proof = Proof()
-        self.answered = Proof()
         self.markets: dict[str, None] = {}
-
-    def prove(self, ns: int) -> None:
-        """An answer in the sequence proved the books as of `ns`."""
-        self.proof.renew(ns)
-        self.answered.renew(ns)
 
 
 class Subscriptions:

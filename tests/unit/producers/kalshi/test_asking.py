@@ -1,6 +1,6 @@
 from producers.kalshi.asking import HASTE_NS, LONGEST_PAUSE_NS, SHORTEST_PAUSE_NS, Asking
 
-PATIENCE_NS = 1_400_000_000
+PATIENCE_NS = 1_200_000_000
 NOW_NS = 10_000_000_000
 
 
@@ -14,7 +14,7 @@ def make(*markets: str, portion: int = 2) -> Asking:
 def test_portions_are_asked_for_one_after_another_as_they_come() -> None:
     asking = make("A", "B", "C")
     assert (asking.ready(NOW_NS), asking.due(NOW_NS)) == (True, ["A", "B", "C"])
-    asking.asked(["A", "B"], NOW_NS)
+    asking.asked(["A", "B"], NOW_NS, joining=True)
     assert (asking.ready(NOW_NS), asking.due(NOW_NS)) == (False, ["C"])
     assert asking.came("A") == NOW_NS
     assert not asking.ready(NOW_NS)
@@ -24,19 +24,21 @@ def test_portions_are_asked_for_one_after_another_as_they_come() -> None:
 
 def test_what_does_not_come_is_asked_for_again_after_what_was_never_asked_for() -> None:
     asking = make("A", "B", "C")
-    asking.asked(["A"], NOW_NS)
+    asking.asked(["A"], NOW_NS, joining=True)
     late_ns = NOW_NS + PATIENCE_NS
     assert (asking.ready(late_ns - 1), asking.ready(late_ns)) == (False, True)
     assert asking.due(late_ns - 1) == ["B", "C"]
     assert asking.due(late_ns) == ["B", "C", "A"]
 
 
-def test_a_repetition_holds_others_back_for_less_long() -> None:
+def test_a_repetition_and_what_does_not_join_hold_others_back_for_less_long() -> None:
     asking = make("A")
-    asking.asked(["A"], NOW_NS)
-    asking.asked(["A"], NOW_NS + PATIENCE_NS)
-    assert not asking.ready(NOW_NS + PATIENCE_NS + HASTE_NS - 1)
-    assert asking.ready(NOW_NS + PATIENCE_NS + HASTE_NS)
+    asking.asked(["A"], NOW_NS, joining=True)
+    again_ns = NOW_NS + PATIENCE_NS
+    asking.asked(["A"], again_ns, joining=True)
+    assert (asking.ready(again_ns + HASTE_NS - 1), asking.ready(again_ns + HASTE_NS)) == (False, True)
+    asking.asked(["B"], 2 * NOW_NS)
+    assert (asking.ready(2 * NOW_NS + HASTE_NS - 1), asking.ready(2 * NOW_NS + HASTE_NS)) == (False, True)
 
 
 def test_markets_that_the_venue_has_closed_are_not_asked_for() -> None:
@@ -49,7 +51,7 @@ def test_markets_that_the_venue_has_closed_are_not_asked_for() -> None:
 
 def test_what_is_taken_on_and_does_not_come_soon_is_asked_for_otherwise() -> None:
     asking = make("A", "B")
-    asking.asked(["A", "B"], NOW_NS)
+    asking.asked(["A", "B"], NOW_NS, joining=True)
     asking.promised(["A", "B"], NOW_NS)
     assert asking.ready(NOW_NS + HASTE_NS)
     assert asking.due(NOW_NS + 2 * HASTE_NS - 1) == []
@@ -83,6 +85,7 @@ def test_a_book_that_was_asked_for_to_compare_it_is_overdue_when_it_does_not_com
     assert not asking.ready(NOW_NS)
     assert asking.ready(NOW_NS + HASTE_NS)
     assert asking.overdue(NOW_NS + PATIENCE_NS - 1) == []
+    asking.asked(["B"], NOW_NS + PATIENCE_NS - 1)  # to ask again is no excuse
     assert asking.overdue(NOW_NS + PATIENCE_NS) == ["B"]
     asking.refused(["B"], NOW_NS)
     assert asking.overdue(NOW_NS + PATIENCE_NS) == []

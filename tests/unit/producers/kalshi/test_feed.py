@@ -38,7 +38,6 @@ class Server:
         self.commands: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.refuse = 0
-        self.numbered = True
         self.url = ""
         self.papers = Papers(self)  # type: ignore[arg-type]
         self._socket: ServerConnection | None = None
@@ -59,7 +58,6 @@ class Server:
     async def serve(self, socket: ServerConnection) -> None:
         self._socket = socket
         self.papers = Papers(self)  # type: ignore[arg-type]
-        self.papers.numbered = self.numbered
         papers, out = self.papers, self._out
         try:
             async for text in socket:
@@ -103,10 +101,10 @@ class Server:
 
 @asynccontextmanager
 async def running(
-    fake: FakePublisher, markets: list[str], *, refuse: int = 0, numbered: bool = True, **settings: Any
+    fake: FakePublisher, markets: list[str], *, refuse: int = 0, **settings: Any
 ) -> AsyncIterator[tuple[Server, KalshiFeed, "asyncio.Task[None]"]]:
     server = Server()
-    server.refuse, server.numbered = refuse, numbered
+    server.refuse = refuse
     own = {name: settings.pop(name) for name in list(settings) if name.startswith("kalshi_")}
     async with serve(server.serve, "127.0.0.1", 0, process_request=server.handshake) as listening:
         server.url = f"ws://127.0.0.1:{listening.sockets[0].getsockname()[1]}/trade-api/ws/v2"
@@ -192,11 +190,10 @@ def test_the_settings_reach_the_session() -> None:
     asyncio.run(scenario())
 
 
-def test_a_pong_is_no_proof_while_a_frame_is_not_handled() -> None:
+def test_nothing_is_proved_while_a_frame_is_not_handled() -> None:
     async def scenario() -> None:
         fake = FakePublisher()
-        own: dict[str, Any] = {"numbered": False, "kalshi_audit_markets": 0}
-        async with running(fake, ["X"], reconcile_ms=400, **own) as (server, feed, _):
+        async with running(fake, ["X"], reconcile_ms=400) as (server, feed, _):
             await fake.until(lambda: len({book.confirmed_ns for book in fake.books("kalshi", repeated=True)}) >= 3)
             fake.waiting = RAW_LIMIT  # Kafka is behind: the reader holds the next frame back
             await server.send(delta("X", server.papers.next(2), "yes", "0.40", "1", sid=2))

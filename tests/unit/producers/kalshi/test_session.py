@@ -330,25 +330,31 @@ def test_an_old_doubt_is_not_about_a_new_book() -> None:
     assert host.last() == ("live", "")
 
 
-@pytest.mark.parametrize(("audits", "pings"), [(0, 4), (25, 0)])
-def test_where_answers_have_no_number_snapshots_or_else_pongs_are_the_proof(audits: int, pings: int) -> None:
-    host, venue = running("X", audit_markets=audits)
+@pytest.mark.parametrize("place", [{}, {"sid": 2}, {"seq": 9}])
+def test_an_answer_without_a_number_is_believed_and_counted_by_itself(place: dict[str, Any]) -> None:
+    before = metrics.SUBSCRIPTION_PROOFS.labels("kalshi", "unnumbered")._value.get()
+    host, venue = running("X", audit_markets=0)
+    venue.quiet = {"add_markets"}
+    host.wait(1.5)
+    question, asked_ns = host.sent[-1], host.now_ns
+    host.wait(0.5)
+    host.take(reply("ok", question["id"], msg={}, **place))
+    assert host.session.books["X"].published.confirmed_ns == asked_ns
+    assert metrics.SUBSCRIPTION_PROOFS.labels("kalshi", "unnumbered")._value.get() == before + 1
+
+
+def test_a_venue_whose_answers_have_no_numbers_is_followed_all_the_same() -> None:
+    host, venue = running("X", "Y")
     venue.numbered = False
-    for _ in range(5):
-        host.wait(1.5)
-        host.session.ponged(host.now_ns - SECOND // 10)
-    host.wait(0.1)
-    assert host.last() == ("live", "")
-    assert host.pings == pings
-    assert len(host.commands(action="add_markets")) == (1 if pings else 5)
-    assert host.now_ns - host.session.books["X"].published.confirmed_ns < SECOND
+    host.wait(20)
+    assert (host.said("X"), host.said("Y"), host.lost, host.marks) == ([("live", "", 1)], [("live", "", 1)], [], [])
 
 
-def test_a_pong_is_no_proof_where_answers_have_numbers() -> None:
+def test_a_pong_proves_nothing() -> None:
     host, _ = running("X", audit_markets=0)
     proved_ns = host.session.books["X"].published.confirmed_ns
     host.session.ponged(host.now_ns + SECOND)
-    assert host.session.books["X"].published.confirmed_ns == proved_ns
+    assert (host.session.books["X"].published.confirmed_ns, host.pings) == (proved_ns, 0)
 
 
 # Books are compared
