@@ -1,4 +1,4 @@
-"""Print the fault matrix: `python -m tests.fidelity [RUNS_A_CELL]`.
+"""Print the fault matrix: `python -m tests.fidelity [RUNS_A_CELL [COMBINATIONS]]`.
 
 A row tells, over all its runs, the longest time for which a live book was not the venue's (that is how long the fault
 took to be noticed), the longest time from the fault's end until every book was right, and how often a book was live
@@ -30,11 +30,16 @@ HEADINGS = ("venue", "fault", "runs", "bound", "noticed", "healed", "beyond")
 
 @dataclass(frozen=True)
 class Cell:
-    """One line of the matrix; `row` None is the combinations."""
+    """One line of the matrix; `place` is that of its row in ROWS, None for the combinations."""
 
     venue: Venue
-    row: Row | None
+    place: int | None
     runs: int
+
+    @property
+    def row(self) -> Row | None:
+        """The fault; None for the combinations."""
+        return None if self.place is None else ROWS[self.place]
 
 
 def measure(task: tuple[Cell, Path]) -> tuple[Cell, list[Report]]:
@@ -65,8 +70,9 @@ def _columns(values: Sequence[Any]) -> str:
 def main() -> int:
     """Print the matrix; 1 when something in it must not be."""
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else RUNS_A_CELL
-    cells = [Cell(venue, row, runs) for row in ROWS for venue in row.venues]
-    cells += [Cell("kalshi", None, TOGETHER_RUNS), Cell("polymarket", None, TOGETHER_RUNS)]
+    combinations = int(sys.argv[2]) if len(sys.argv) > 2 else TOGETHER_RUNS
+    cells = [Cell(venue, place, runs) for place, row in enumerate(ROWS) for venue in row.venues]
+    cells += [Cell("kalshi", None, combinations), Cell("polymarket", None, combinations)]
     total, failures = 0, []
     print(_columns(HEADINGS))
     with tempfile.TemporaryDirectory() as folder, Pool(PROCESSES) as pool:
@@ -74,7 +80,7 @@ def main() -> int:
         for cell, reports in pool.imap(measure, [(cell, Path(folder)) for cell in cells]):
             print(line(cell, reports), flush=True)
             total += len(reports)
-            name = cell.row.name if cell.row else "together"
+            name = cell.row.name if cell.row is not None else "together"
             failures += [
                 f"{cell.venue} {name}, seed {seed}: {problem}"
                 for seed, report in enumerate(reports)
