@@ -23,6 +23,7 @@ ExecutionKind = Literal["acknowledged", "filled", "rejected", "cancelled", "sett
 TicketState = Literal["working", "filled", "partial", "unbalanced", "cancelled", "rejected", "refused", "unknown"]
 JournalKind = Literal["input", "reference", "assign", "revoke"]
 FeeModel = Literal["none", "kalshi_quadratic", "polymarket_curve"]
+VoidRule = Literal["half", "last_price", "refund", "nothing"]
 Level = tuple[int, int]
 """Price (1e-4 dollar) and quantity (1e-2 contract) of one ladder level."""
 
@@ -111,7 +112,8 @@ class Market(Record, frozen=True, kw_only=True):
     `outcomes` are the venue's names for YES and NO. `shard` is Kalshi's exchange index. `negative_risk_augmented` says
     that the event has outcomes which are not listed yet: its markets are never exhaustive. A marketable order waits
     `taker_delay_ms` at the venue. `protocol` is Polymarket's (`v1`, `v2`). `result` is `yes`, `no`, `scalar` or `split`
-    once the venue has said it, else empty; `resolution` is what it says about how that is, or was, found.
+    once the venue has said it, else empty; `resolution` is what it says about how that is, or was, found. Sizes of
+    orders are multiples of `lot` (1e-2 contract).
     """
 
     venue: Venue
@@ -140,6 +142,7 @@ class Market(Record, frozen=True, kw_only=True):
     protocol: str = ""
     result: str = ""
     resolution: str = ""
+    lot: int = 1
 
 
 class Member(Record, frozen=True, kw_only=True):
@@ -156,6 +159,18 @@ class Relation(Record, frozen=True, kw_only=True):
     members: tuple[int, ...]
 
 
+class SettlementRisk(Record, frozen=True, kw_only=True):
+    """What the group's evidence says of settlement. Probabilities are millionths, -1 where nobody has judged.
+
+    `void_ppm`: that the event is voided or cancelled; `mismatch_ppm`: that two venues settle one question differently.
+    `void_rules`: what a venue pays for a market that is voided.
+    """
+
+    void_ppm: int = -1
+    mismatch_ppm: int = -1
+    void_rules: dict[Venue, VoidRule] = {}
+
+
 class Group(Record, frozen=True, kw_only=True):
     """Markets about one underlying question. Only `approved` groups are traded."""
 
@@ -167,6 +182,7 @@ class Group(Record, frozen=True, kw_only=True):
     rules_fingerprint: str
     updated_by: str
     updated_ns: int
+    risk: SettlementRisk = SettlementRisk()
 
 
 class Trade(Record, frozen=True, kw_only=True):
@@ -213,8 +229,12 @@ class OpportunityLeg(Record, frozen=True, kw_only=True):
 class Opportunity(Record, frozen=True, kw_only=True):
     """A basket that pays more than it costs: opened, changed, closed, always under one id.
 
-    `quantity` contracts of every leg pay `payout` (money) and cost the sum of the legs; gross = payout - costs,
-    net = gross - fees. `cause` is the index of the leg whose book caused this event, -1 when time did.
+    `quantity` contracts of every leg pay `payout` (money) and cost the sum of the legs; gross = payout - costs, of which
+    `depth_cost` is what deeper levels took beyond the best prices.
+    net = gross - fees - gas - basis - settlement_risk - time_value. `capital` is locked until `settles_ns`;
+    `annualised_ppm` is the yearly return on it before the time value, in millionths. `void_payout` is the worst payout
+    should the event be voided. `survived_ns` is the time since it opened, `peak_ns` when it was worth most. `cause` is
+    the index of the leg whose book caused this event, -1 when time did.
     """
 
     opportunity_id: str
@@ -236,10 +256,24 @@ class Opportunity(Record, frozen=True, kw_only=True):
     cause_api_response_ns: int
     partition: int
     journal_epoch: int
+    depth_cost: int = 0
+    gas: int = 0
+    basis: int = 0
+    settlement_risk: int = 0
+    time_value: int = 0
+    capital: int = 0
+    annualised_ppm: int = 0
+    void_payout: int = 0
+    settles_ns: int = 0
+    survived_ns: int = 0
+    peak_ns: int = 0
 
 
 class Analysis(Record, frozen=True, kw_only=True):
-    """A candidate that was rejected, with the first reason; rate-limited."""
+    """A candidate that was rejected, with the first reason and what it concerns in `detail`; rate-limited: `suppressed`
+    more like it were not written since the last. Money as in an Opportunity, at the best quantity there was; all 0
+    where no size was weighed.
+    """
 
     group: str
     basket: str
@@ -249,6 +283,16 @@ class Analysis(Record, frozen=True, kw_only=True):
     fees: int
     net: int
     time_ns: int
+    detail: str = ""
+    payout: int = 0
+    depth_cost: int = 0
+    gas: int = 0
+    basis: int = 0
+    settlement_risk: int = 0
+    time_value: int = 0
+    suppressed: int = 0
+    partition: int = 0
+    journal_epoch: int = 0
 
 
 class Order(Record, frozen=True, kw_only=True):

@@ -17,7 +17,8 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
     if get_origin(kind) is tuple:
         return st.lists(values(get_args(kind)[0]), max_size=3).map(tuple)
     if get_origin(kind) is dict:
-        return st.dictionaries(TEXT, values(get_args(kind)[1]), max_size=3)
+        key, value = get_args(kind)
+        return st.dictionaries(values(key), values(value), max_size=3)
     simple: dict[Any, st.SearchStrategy[Any]] = {
         int: LONG,
         str: TEXT,
