@@ -1,71 +1,178 @@
-from itertools import product
+"""Families and baskets by example; that they are all of them and nothing else is proved in test_baskets_exact.py."""
+
+from collections.abc import Iterable
 
 import pytest
 
-from schemas.records import Group
+from schemas.records import Group, RelationKind, Venue
 from schemas.units import ONE
-from streams.core.baskets import Basket, Claim, compile_baskets
+from streams.core import baskets
+from streams.core.baskets import Basket, Claim, Compiled, compile_group
 from streams.core.groups import GroupError
 from tests.unit.streams.core.build import group
 
+Relations = tuple[tuple[RelationKind, tuple[int, ...]], ...]
+
+
+def markets(count: int, venue: Venue = "kalshi") -> list[tuple[Venue, str]]:
+    return [(venue, f"{venue[0]}{number:02}") for number in range(count)]
+
+
+def made(relations: Relations, count: int) -> dict[str, int]:
+    """Basket ids, shortened, and what they pay in dollars."""
+    found = compile_group(group("g", *markets(count), relations=relations)).baskets()
+    return {basket.basket_id.replace("kalshi/k0", ""): basket.payout // ONE for basket in found}
+
+
+def event(count: int, venues: Iterable[Venue] = ("kalshi", "polymarket")) -> Group:
+    """An election with `count` candidates on every venue: exactly one wins."""
+    members = [member for venue in venues for member in markets(count, venue)]
+    copies: Relations = tuple(("same", tuple(range(at, len(members), count))) for at in range(count))
+    everyone = tuple(range(count))
+    relations: Relations = (("exclusive", everyone), ("exhaustive", everyone))
+    return group("g", *members, relations=(*copies, *relations) if len(members) > count else relations)
+
 
 def test_same_of_two() -> None:
-    made = compile_baskets(group("g", ("polymarket", "B"), ("kalshi", "A")))
+    found = compile_group(group("g", ("polymarket", "B"), ("kalshi", "A"))).baskets()
     yes_no = (Claim("kalshi", "A", "yes"), Claim("polymarket", "B", "no"))
     no_yes = (Claim("kalshi", "A", "no"), Claim("polymarket", "B", "yes"))
-    assert made == (
+    assert found == [
         Basket("kalshi/A/no|polymarket/B/yes", "g", no_yes, ONE),
         Basket("kalshi/A/yes|polymarket/B/no", "g", yes_no, ONE),
-    )
+    ]
 
 
-def test_order_of_members_plays_no_part() -> None:
-    left = compile_baskets(group("g", ("polymarket", "B"), ("kalshi", "A"), ("kalshi", "C")))
-    right = compile_baskets(group("g", ("kalshi", "C"), ("kalshi", "A"), ("polymarket", "B")))
-    assert left == right
-    assert len(left) == 6
+def test_each_relation_makes_what_the_design_says() -> None:
+    assert made((("complement", (0, 1)),), 2) == {"0/no|1/no": 1, "0/yes|1/yes": 1}
+    assert made((("implies", (0, 1)),), 2) == {"0/no|1/yes": 1}
+    assert made((("implies", (0, 1, 2)),), 3) == {"0/no|1/yes": 1, "0/no|2/yes": 1, "1/no|2/yes": 1}
+    assert made((("exhaustive", (0, 1, 2)),), 3) == {"0/yes|1/yes|2/yes": 1}
+    assert made((("exclusive", (0, 1, 2)),), 3) == {"0/no|1/no": 1, "0/no|1/no|2/no": 2, "0/no|2/no": 1, "1/no|2/no": 1}
 
 
-def test_a_pair_named_by_two_relations_makes_its_baskets_once() -> None:
+def test_buckets_stand_for_a_threshold() -> None:
+    """Three buckets, and a threshold that the upper two make true."""
+    relations: Relations = (
+        ("exclusive", (0, 1, 2)), ("exhaustive", (0, 1, 2)), ("implies", (1, 3)), ("implies", (2, 3)),
+        ("exclusive", (0, 3)),
+    )  # fmt: skip
+    found = made(relations, 4)
+    assert found["1/yes|2/yes|3/no"] == 1
+    assert found["0/yes|3/yes"] == 1
+    assert found["1/no|2/no|3/yes"] == 2
+
+
+def test_a_payout_that_comes_from_a_ring_of_exclusions() -> None:
+    """Of five in a ring at most two are true: all five NO pay three, and no part of them makes that up."""
+    ring: Relations = tuple(("exclusive", (at, (at + 1) % 5)) for at in range(5))
+    found = made(ring, 5)
+    assert found.pop("0/no|1/no|2/no|3/no|4/no") == 3
+    assert set(found.values()) == {1}
+    assert len(found) == 5
+
+
+def test_equal_markets_stand_for_one_another() -> None:
+    found = compile_group(event(3))
+    ids = {basket.basket_id for basket in found.baskets()}
+    assert found.outcomes == 3
+    assert "kalshi/k00/yes|kalshi/k02/yes|polymarket/p01/yes" in ids
+    assert "kalshi/k00/no|polymarket/p00/yes" in ids
+    assert "kalshi/k00/no|kalshi/k00/yes" not in ids
+
+
+def test_the_order_of_members_plays_no_part() -> None:
+    left = compile_group(group("g", ("polymarket", "B"), ("kalshi", "A"), ("kalshi", "C")))
+    right = compile_group(group("g", ("kalshi", "C"), ("kalshi", "A"), ("polymarket", "B")))
+    assert left.baskets() == right.baskets()
+    assert len(left.baskets()) == left.size == 6
+
+
+def test_what_two_relations_say_is_said_once() -> None:
     twice = group("g", ("kalshi", "A"), ("kalshi", "B"), relations=(("same", (0, 1)), ("same", (1, 0))))
-    assert len(compile_baskets(twice)) == 2
+    assert len(compile_group(twice).baskets()) == 2
+    assert made((("exclusive", (0, 1)), ("exhaustive", (0, 1))), 2) == made((("complement", (0, 1)),), 2)
 
 
-def payouts(one: Group) -> list[tuple[Basket, int]]:
-    """The worst payout of every basket over all outcomes in which the same members agree."""
-    names = [(member.venue, member.market) for member in one.members]
-    worst = []
-    for basket in compile_baskets(one):
-        paid = []
-        for truth in product((False, True), repeat=len(names)):
-            world = dict(zip(names, truth, strict=True))
-            if all(len({world[names[at]] for at in relation.members}) == 1 for relation in one.relations):
-                claims = ((world[claim.venue, claim.market], claim.outcome) for claim in basket.claims)
-                paid.append(sum(ONE for true, outcome in claims if true == (outcome == "yes")))
-        worst.append((basket, min(paid)))
-    return worst
+def test_an_augmented_event_is_never_exhaustive() -> None:
+    one = event(3, ["polymarket"])
+    hidden = compile_group(one, frozenset({("polymarket", "p01")}))
+    assert not hidden.find(Claim("polymarket", f"p0{at}", "yes") for at in range(3))
+    assert compile_group(one).find(Claim("polymarket", f"p0{at}", "yes") for at in range(3))
+    assert hidden.find(Claim("polymarket", f"p0{at}", "no") for at in range(3))
 
 
-def test_payout_is_guaranteed_and_not_higher_than_said() -> None:
-    one = group(
-        "g",
-        ("kalshi", "A"),
-        ("polymarket", "B"),
-        ("kalshi", "C"),
-        ("polymarket", "D"),
-        relations=(("same", (0, 1, 2)), ("same", (2, 3))),
-    )
-    found = payouts(one)
-    assert len(found) == 8
-    assert all(basket.payout == worst for basket, worst in found)
+def test_a_large_event_has_few_families_and_every_basket_is_found() -> None:
+    found = compile_group(event(30))
+    assert found.outcomes == 30
+    assert len(found.families) == 30 + 30 * 29 // 2 + 1 + 1
+    assert found.size > 10**14
+    mixed = [Claim("kalshi", f"k{at:02}", "yes") for at in range(15)]
+    mixed += [Claim("polymarket", f"p{at:02}", "yes") for at in range(15, 30)]
+    all_yes = found.find(mixed)
+    assert all_yes is not None
+    assert all_yes.payout == ONE
+    some_no = found.find(Claim("polymarket", f"p{at:02}", "no") for at in (3, 7, 12, 29))
+    assert some_no is not None
+    assert some_no.payout == 3 * ONE
+    with pytest.raises(GroupError, match="baskets, more than 4,096"):
+        found.baskets()
 
 
-@pytest.mark.parametrize("kind", ["complement", "implies", "exclusive", "exhaustive"])
-def test_kinds_not_compiled_yet_make_nothing(kind: str) -> None:
-    one = group("g", ("kalshi", "A"), ("polymarket", "B"), relations=((kind, (0, 1)),))  # type: ignore[arg-type]
-    assert compile_baskets(one) == ()
+def no_basket(found: Compiled, *claims: tuple[Venue, str, str]) -> bool:
+    return found.find(Claim(*claim) for claim in claims) is None  # type: ignore[arg-type]
+
+
+def test_what_is_no_basket_is_not_found() -> None:
+    found = compile_group(event(4))
+    assert no_basket(found, ("kalshi", "k00", "yes"), ("kalshi", "k01", "yes"))
+    assert no_basket(found, ("kalshi", "k00", "yes"), ("kalshi", "k00", "no"))
+    assert no_basket(found, ("kalshi", "k00", "no"), ("polymarket", "p00", "no"), ("kalshi", "k01", "no"))
+    assert no_basket(found, ("kalshi", "k00", "no"), ("kalshi", "k99", "yes"))
+    assert no_basket(found, ("kalshi", "k00", "no"))
+    assert no_basket(found)
+
+
+def test_every_basket_is_found_by_its_claims_in_its_own_family() -> None:
+    found = compile_group(event(3))
+    for basket in found.baskets():
+        place = found.place(reversed(basket.claims))
+        assert place is not None
+        assert place[1] == basket
+        assert basket in list(found.members(found.families[place[0]]))
+
+
+def test_true_sets_are_what_an_outcome_makes_true_at_least() -> None:
+    found = compile_group(group("g", *markets(3), relations=(("exclusive", (0, 1, 2)),)))
+    claims = [Claim("kalshi", f"k0{at}", "no") for at in range(3)]
+    assert found.true_sets(claims) == ((0, 1), (0, 2), (1, 2))
+    assert found.true_sets(claims[:2]) == ((0,), (1,))
+
+
+def test_too_many_kinds_of_baskets_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(baskets, "MAXIMUM_FAMILIES", 5)
+    with pytest.raises(GroupError, match="group 'g': more than 5 kinds of baskets"):
+        compile_group(event(4, ["kalshi"]))
+    monkeypatch.setattr(baskets, "_MAXIMUM_STEPS", 3)
+    monkeypatch.setattr(baskets, "MAXIMUM_FAMILIES", 4096)
+    with pytest.raises(GroupError, match="more than 4,096 kinds of baskets"):
+        compile_group(event(4, ["kalshi"]))
+
+
+def test_listing_is_refused_above_the_limit_and_done_at_it() -> None:
+    found = compile_group(group("g", *markets(3), relations=(("same", (0, 1, 2)),)))
+    assert len(found.baskets(6)) == 6
+    for limit in (5, 2):
+        with pytest.raises(GroupError, match=f"group 'g': 6 baskets, more than {limit}"):
+            found.baskets(limit)
+
+
+def test_a_market_in_no_relation_makes_no_basket() -> None:
+    found = compile_group(group("g", *markets(64), relations=(("same", (0, 1)),)))
+    assert found.outcomes == 2
+    assert len(found.baskets()) == 2
 
 
 def test_a_bad_group_is_refused() -> None:
     with pytest.raises(GroupError):
-        compile_baskets(group("g", ("kalshi", "A"), ("kalshi", "A")))
+        compile_group(group("g", ("kalshi", "A"), ("kalshi", "A")))
