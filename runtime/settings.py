@@ -96,19 +96,30 @@ class PaperSettings(Settings):
     freshness_ms: int = Field(5000, ge=1, description="a book older than this fills nothing")
 
 
-class DetectorSettings(Settings):
-    """The detector's gates."""
+class LimitSettings(Settings):
+    """What may be risked: an opportunity is sized within these, and the executor holds to them."""
+
+    limit_group_contracts: int = Field(500, ge=1, description="contracts per group, over all legs")
+    limit_venue_dollars: int = Field(2000, ge=1, description="capital per venue")
+
+
+class DetectorSettings(LimitSettings):
+    """The detector's gates, and what it charges an edge with beside fees (`streams.core.waterfall`)."""
 
     freshness_ms: int = Field(5000, ge=1, description="a leg whose proof is older than this does not count")
+    skew_ms: int = Field(4000, ge=0, description="legs whose proofs are further apart do not count, 0: any may")
     minimum_net_microdollars: int = Field(1, ge=1, description="an opportunity nets at least this")
+    hurdle_ppm: int = Field(50_000, ge=0, description="yearly return that locked capital must earn, millionths")
+    void_ppm: int = Field(1000, ge=0, le=1_000_000, description="a void's probability, where no evidence says")
+    mismatch_ppm: int = Field(1000, ge=0, le=1_000_000, description="that venues settle apart, where no evidence says")
+    gas_microdollars: int = Field(0, ge=0, description="on-chain cost of each Polymarket leg")
+    basis_ppm: int = Field(0, ge=0, description="of Polymarket's costs: from dollars to pUSD and back, millionths")
     detector_web_port: int = Field(6066, ge=1, le=65535, description="Faust's own pages, on 127.0.0.1")
 
 
-class ExecutorSettings(Settings):
+class ExecutorSettings(LimitSettings):
     """The executor's limits."""
 
-    limit_group_contracts: int = Field(500, ge=1, description="contracts per group, open and in flight")
-    limit_venue_dollars: int = Field(2000, ge=1, description="capital per venue, open and in flight")
     limit_open_tickets: int = Field(20, ge=1, description="unfinished tickets at once")
     cool_down_ms: int = Field(1000, ge=0, description="after an opportunity closes until its basket is armed again")
     executor_maximum_age_ms: int = Field(10_000, ge=1, description="an older opportunity event is passed over")

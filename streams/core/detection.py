@@ -4,51 +4,80 @@ Time is the highest `received_ns` of the books given so far; nothing else moves 
 beyond it: a `confirmed_ns` later than the partition's time counts as that time.
 
 In one call of `on_book` the book is applied first. Then the open opportunities with a leg that is stale by now, with
-the state after this book, are closed in order of basket id (cause -1). Then the market's baskets are looked at in order
-of basket id. The same calls give the same output, byte for byte.
+the state after this book, are closed in order of basket id (cause -1). Then the market's baskets are looked at. The
+events of one call are its closings, then the others by falling net, so that the best of one moment is taken first. The
+same calls give the same output, byte for byte.
 
-Legs are usable when their Market record is known, their book is live, and time - `confirmed_ns` <= freshness. A closing
-names the first leg, in basket order, with something against it. Reasons: "edge gone"; "leg not live: <venue> <market>:
-<state>"; "stale: <venue> <market>"; "ladder malformed: <venue> <market>"; "market unknown: <venue> <market>" (only of
-opportunities from before the epoch); "group changed"; "group blocked"; "superseded" (an older one of two that were open
-on one basket when the partition was assigned).
+Legs are usable when their Market record is known, their book is live, time - `confirmed_ns` <= freshness, and the legs'
+proofs lie no further apart than the skew limit. The first leg, in basket order, with something against it is named.
+A basket is weighed only when its best prices together cost less than it pays; what it is then worth is said in
+`streams.core.waterfall`, why it is not in an Analysis (a sample of them, `rejections`).
+
+Reasons of a closing: "edge gone", followed by ": " and the step at which nothing was left where it still crosses at the
+top; "leg not live: <venue> <market>: <state>"; "stale: <venue> <market>"; "skew: <venue> <market>"; "ladder malformed:
+<venue> <market>"; "market unknown: <venue> <market>" (only of opportunities from before the epoch); "group changed";
+"group blocked"; "superseded" (an older one of two that were open on one basket when the partition was assigned; in a
+family of more than `MANY` baskets, where only the best is open, by a better one).
 
 An opportunity that closes and opens again on the very same books (a leg went stale and was confirmed again, a fee came
 and went) has by definition the same id. It then continues its numbering: "opened" with the next revision, and a new
 `opened_ns` and peak. A first "opened" is revision 0.
+
+Charges drift with time: they are taken when a basket is looked at, and a drift alone is no event.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
+from itertools import islice
 from typing import Final
 
-import msgspec
+from msgspec.structs import replace as replaced
 
 from schemas.fees import check_schedule
 from schemas.identity import opportunity_id
-from schemas.records import Book, Group, Market, Opportunity, Venue
-from streams.core import watch as records
-from streams.core.baskets import compile_baskets
-from streams.core.depth import Walk, walk_depth
+from schemas.records import Analysis, Book, Group, Market, Opportunity, Venue
+from streams.core import lives
+from streams.core.baskets import compile_group
+from streams.core.depth import Charges, WalkLeg, walk_depth
+from streams.core.groups import GroupError
 from streams.core.ladder import LadderError, check_length
-from streams.core.watch import Compiled, MarketState, Moment, Open, Source, Watch
+from streams.core.lives import Found, Moment
+from streams.core.sampling import Sampler
+from streams.core.sizing import UNLIMITED, SizeLimits, most
+from streams.core.watch import FamilyWatch, GroupWatch, MarketState, Open, Source, Watch
+from streams.core.waterfall import Pricing, Terms, first_shortfall, terms_of, waterfall_of
 
 _NEVER: Final = 1 << 80
 _AT_ONCE: Final = -1
+_WAITS: Final = "waits"
+
+CHOICES: Final = 8
+"""Baskets that are weighed of a family of very many, at most."""
+
+FREE: Final = Pricing()
 
 BasketKey = tuple[str, str]
 """Group and basket id."""
 
-__all__ = ["Detection", "Gates", "Source"]
+__all__ = ["FREE", "Detection", "Gates", "Source"]
 
 
 @dataclass(frozen=True, slots=True)
 class Gates:
-    """What a candidate must pass: legs confirmed at most `freshness_ns` ago, and a net of `minimum_net` (money)."""
+    """What a candidate must pass.
+
+    Legs confirmed at most `freshness_ns` ago, their proofs at most `skew_ns` apart (0: any), a net of `minimum_net`
+    (money) after all charges, sizes within `limits`. `bare` leaves nothing but the crossing of live books: no fees,
+    charges, minimums, limits or freshness, and a net of one micro-dollar.
+    """
 
     freshness_ns: int
     minimum_net: int
+    skew_ns: int = 0
+    pricing: Pricing = field(default=FREE)
+    limits: SizeLimits = field(default=UNLIMITED)
+    bare: bool = False
 
 
 class Detection:
@@ -57,8 +86,8 @@ class Detection:
     def __init__(self, partition: int, gates: Gates) -> None:
         self._partition = partition
         self._gates = gates
-        self._freshness_ns = gates.freshness_ns
-        self._groups: dict[str, Compiled] = {}
+        self._freshness_ns = None if gates.bare else gates.freshness_ns
+        self._groups: dict[str, GroupWatch] = {}
         self._markets: dict[tuple[Venue, str], Market] = {}
         self._states: dict[tuple[Venue, str], MarketState] = {}
         self.assign(0, ())
@@ -72,7 +101,7 @@ class Detection:
         """The last record of every opportunity that is open, in order of group and basket."""
         found = [one.last for one in self._homeless.values()]
         for group in self._groups.values():
-            found += [watch.open.last for watch in group.watches.values() if watch.open is not None]
+            found += [watch.open.last for watch in group.running() if watch.open is not None]
         return sorted(found, key=lambda last: (last.group, last.basket))
 
     def assign(self, epoch: int, open_: Iterable[Opportunity]) -> None:
@@ -92,11 +121,13 @@ class Detection:
         self._homeless: dict[BasketKey, Open] = {}
         self._superseded: list[Opportunity] = []
         self._ended: dict[BasketKey, tuple[str, int]] = {}
+        self._rejections: list[Analysis] = []
+        self._sampler = Sampler()
         for state in self._states.values():
             state.forget()
         for group in self._groups.values():
-            for watch in group.watches.values():
-                watch.open = None
+            for watch in group.running():
+                watch.end()
         self._restore(open_)
 
     def _restore(self, open_: Iterable[Opportunity]) -> None:
@@ -114,9 +145,11 @@ class Detection:
             if older is not None:
                 self._superseded.append(older.last)
             self._homeless[key] = Open(record)
-        for name, group in self._groups.items():
-            for basket_id, watch in group.watches.items():
-                watch.open = self._homeless.pop((name, basket_id), None)
+        for name, basket_id in list(self._homeless):
+            group = self._groups.get(name)
+            watch = None if group is None else group.find(basket_id)
+            if watch is not None:
+                watch.begin(self._homeless.pop((name, basket_id)))
 
     # -- reference records ---------------------------------------------------------------------------------------
 
@@ -125,19 +158,18 @@ class Detection:
 
         A market belongs to the group that named it last: an older group loses its baskets with it, and its book.
         """
-        baskets = compile_baskets(group)
+        compiled = compile_group(group, self._augmented(group))
         name = group.group
         known = self._groups.pop(name, None)
-        compiled = Compiled(group, baskets)
-        if known is not None:
-            compiled.watches = known.watches
-        self._groups[name] = compiled  # popped and put back: the order of this mapping is that of arrival
+        made = GroupWatch(group, compiled)
+        running = [] if known is None else known.running()
+        self._groups[name] = made  # popped and put back: the order of this mapping is that of arrival
         others = self._hand_over(known.record if known is not None else None, group)
         events: list[Opportunity] = []
         for other in sorted(others):
-            self._wire(self._groups[other], events)
-        self._wire(compiled, events)
-        return events
+            self._wire(self._groups[other], self._groups[other].running(), events)
+        self._wire(made, running, events)
+        return _in_order(events)
 
     def on_group_removed(self, name: str) -> list[Opportunity]:
         """Take a group out of force: its opportunities close, its markets go back to whoever named them before."""
@@ -145,11 +177,16 @@ class Detection:
         if known is None:
             return []
         events: list[Opportunity] = []
-        emptied = Compiled(msgspec.structs.replace(known.record, members=(), relations=()), ())
-        for other in sorted(self._hand_over(known.record, emptied.record)):
-            self._wire(self._groups[other], events)
-        self._move_open(emptied, known.watches, events)
-        return events
+        running = known.running()
+        emptied = replaced(known.record, members=(), relations=())
+        for other in sorted(self._hand_over(known.record, emptied)):
+            self._wire(self._groups[other], self._groups[other].running(), events)
+        self._move_open(GroupWatch(emptied, known.compiled), running, events)
+        return _in_order(events)
+
+    def _augmented(self, group: Group) -> frozenset[tuple[Venue, str]]:
+        keys = [(member.venue, member.market) for member in group.members]
+        return frozenset(key for key in keys if key in self._markets and self._markets[key].negative_risk_augmented)
 
     def _hand_over(self, before: Group | None, group: Group) -> set[str]:
         """Give each market that `group` named or names to the group that names it last; return the others touched."""
@@ -175,50 +212,37 @@ class Detection:
                 return name
         return None
 
-    def _wire(self, group: Compiled, events: list[Opportunity]) -> None:
-        """Build a group's watches anew over the markets it has now, close what vanished, look at all the others."""
+    def _wire(self, group: GroupWatch, running: list[Watch], events: list[Opportunity]) -> None:
+        """Put a group over the markets it has now, close what vanished, look at all that is left."""
         name = group.record.group
         owned: dict[tuple[Venue, str], MarketState] = {}
         for member in group.record.members:
             state = self._states.get((member.venue, member.market))
             if state is not None and state.group == name:
                 owned[member.venue, member.market] = state
-        prices = [records.UNPRICED] * (2 * len(owned))
-        for number, state in enumerate(owned.values()):
-            state.prices, state.cell, state.watched = prices, 2 * number, []
-            state.price()
-        before = group.watches
-        group.watches = {}
-        for basket in () if group.record.status == "blocked" else group.baskets:
-            keys = [(claim.venue, claim.market) for claim in basket.claims]
-            if all(key in owned for key in keys):
-                watch = Watch(basket, tuple(owned[key] for key in keys), prices)
-                group.watches[basket.basket_id] = watch
-                for leg, state in enumerate(watch.states):
-                    state.watched.append((watch, leg))
-        self._move_open(group, before, events)
-        for watch in group.watches.values():
-            if watch.open is not None or watch.crosses():
-                self._evaluate(watch, -1, 0, events)
+        group.wire(owned)
+        self._move_open(group, running, events)
+        self._weigh([family for family in group.families if family.running or family.crosses()], None, 0, events)
 
-    def _move_open(self, group: Compiled, before: dict[str, Watch], events: list[Opportunity]) -> None:
+    def _move_open(self, group: GroupWatch, before: list[Watch], events: list[Opportunity]) -> None:
         """Hand the open opportunities of a group over to its new watches; close those that have none any more."""
         name = group.record.group
-        running = {basket_id: watch.open for basket_id, watch in before.items() if watch.open is not None}
+        running = {watch.basket.basket_id: watch.open for watch in before if watch.open is not None}
         for key in [key for key in self._homeless if key[0] == name]:
             running[key[1]] = self._homeless.pop(key)
         reason = "group blocked" if group.record.status == "blocked" else "group changed"
         for basket_id in sorted(running):
-            watch = group.watches.get(basket_id)
+            watch = group.find(basket_id)
             if watch is None:
                 self._end(running[basket_id], reason, -1, 0, events)
             else:
-                watch.open = running[basket_id]
+                watch.begin(running[basket_id])
 
     def on_market(self, market: Market) -> list[Opportunity]:
         """Put a reference record into force; raises FeeError and changes nothing when its fees make no sense.
 
-        Its baskets are looked at again when fees or minimums are not what they were.
+        Its baskets are looked at again when what they are worth by it is not what it was. A group is compiled anew
+        when one of its markets turns out to belong to an event with outcomes that are not listed yet.
         """
         check_schedule(market.fee)
         key = (market.venue, market.market)
@@ -229,12 +253,23 @@ class Detection:
         if state is None:
             return events
         state.market = market
-        if before is None or _terms(before) != _terms(market):
+        augmented = before is not None and before.negative_risk_augmented
+        if market.negative_risk_augmented != augmented:
+            self._recompile(self._groups[state.group], events)
+        elif before is None or _terms(before) != _terms(market):
             state.price()
-            for watch, _ in state.watched:
-                if watch.open is not None or watch.crosses():
-                    self._evaluate(watch, -1, 0, events)
-        return events
+            touched = [family for family in (*state.families, *state.exclusive) if family.running or family.crosses()]
+            self._weigh(touched, None, 0, events)
+        return _in_order(events)
+
+    def _recompile(self, group: GroupWatch, events: list[Opportunity]) -> None:
+        running = group.running()
+        try:
+            compiled = compile_group(group.record, self._augmented(group.record))
+        except GroupError:  # what is left of its relations allows too much: nothing of it is believed
+            compiled = compile_group(replaced(group.record, relations=()))
+        made = self._groups[group.record.group] = GroupWatch(group.record, compiled)
+        self._wire(made, running, events)
 
     # -- books ---------------------------------------------------------------------------------------------------
 
@@ -254,18 +289,25 @@ class Detection:
         look = state is not None and state.group == book.group and self._apply(state, book, source, received_ns)
         if now > self._deadline:
             self._expire(events)
-        if look and state is not None:
-            for watch, leg in state.watched:
-                total = 0
-                prices = watch.prices
-                for cell in watch.cells:
-                    total += prices[cell]
-                if total < watch.basket.payout or watch.open is not None:
-                    self._evaluate(watch, leg, book.api_response_ns, events)
-        return events
+        if not look or state is None:
+            return events
+        touched: list[FamilyWatch] | None = None
+        best = state.board.best
+        for family in state.families:
+            total = 0
+            for literal in family.literals:
+                total += best[literal]
+            if total < family.payout or family.running:
+                touched = [family] if touched is None else [*touched, family]
+        for family in state.exclusive:
+            if family.running or family.crosses():
+                touched = [family] if touched is None else [*touched, family]
+        if touched is not None:
+            self._weigh(touched, state, book.api_response_ns, events)
+        return _in_order(events)
 
     def _apply(self, state: MarketState, book: Book, source: Source, received_ns: int) -> bool:
-        """Bring a market up to date; whether its baskets must be looked at: a new book, or a stale one confirmed."""
+        """Bring a market up to date; whether its baskets must be looked at: a new book, or a proof that may count."""
         now = self._now
         confirmed_ns = book.confirmed_ns if book.confirmed_ns < now else now
         epoch, sequence = book.epoch, book.sequence
@@ -279,40 +321,155 @@ class Detection:
             state.price()
             return True
         if sequence == state.sequence and epoch == state.epoch and confirmed_ns > state.confirmed_ns:
-            was_stale = now - state.confirmed_ns > self._freshness_ns
+            freshness_ns = self._freshness_ns
+            was_stale = freshness_ns is not None and now - state.confirmed_ns > freshness_ns
             state.confirmed_ns = confirmed_ns
-            return was_stale
+            return was_stale or self._gates.skew_ns > 0
         return False
 
     # -- decisions -----------------------------------------------------------------------------------------------
 
-    def _evaluate(self, watch: Watch, leg: int, api_response_ns: int, events: list[Opportunity]) -> None:
-        """Decide on one basket in full: open, change, close, or leave it."""
+    def _weigh(
+        self,
+        families: Iterable[FamilyWatch],
+        state: MarketState | None,
+        api_response_ns: int,
+        events: list[Opportunity],
+    ) -> None:
+        """Decide on every basket of these families with `state` as a leg (on all of them without one), by their ids."""
+        watches: dict[str, Watch] = {}
+        for family in families:
+            if family.many:
+                self._choose(family, state, api_response_ns, events)
+                continue
+            chosen = [*family.running.values(), *(watch for watch in family.members() if watch.crosses())]
+            for watch in chosen:
+                if state is None or state in watch.states:
+                    watches[watch.basket.basket_id] = watch
+        for basket_id in sorted(watches):
+            watch = watches[basket_id]
+            leg = -1 if state is None else watch.leg_of(state)
+            self._decide(watch, self._judge(watch, leg, api_response_ns), leg, api_response_ns, events)
+
+    def _choose(
+        self, family: FamilyWatch, state: MarketState | None, api_response_ns: int, events: list[Opportunity]
+    ) -> None:
+        """Of a family of very many baskets the best one alone is open; an equal one that is open stays."""
+        best: tuple[Watch, Found] | None = None
+        verdicts: dict[str, Found | str] = {}
+        try:
+            choices = list(islice(family.choices(bare=self._gates.bare), CHOICES)) if family.crosses() else []
+        except LadderError:
+            choices = []
+        for watch in [*family.running.values(), *choices]:
+            if watch.basket.basket_id in verdicts:
+                continue
+            leg = -1 if state is None else watch.leg_of(state)
+            verdict = verdicts[watch.basket.basket_id] = self._judge(watch, leg, api_response_ns)
+            if not isinstance(verdict, str) and (best is None or verdict.net > best[1].net):
+                best = watch, verdict
+        for basket_id, watch in sorted(family.running.items()):
+            if best is None or watch is not best[0]:
+                leg = -1 if state is None else watch.leg_of(state)
+                verdict = verdicts[basket_id]
+                reason = verdict if isinstance(verdict, str) else "superseded"
+                self._decide(watch, reason, leg, api_response_ns, events)
+        if best is not None:
+            leg = -1 if state is None else best[0].leg_of(state)
+            self._decide(best[0], best[1], leg, api_response_ns, events)
+
+    def _judge(self, watch: Watch, leg: int, api_response_ns: int) -> Found | str:
+        """A basket's best size now, or why there is none. A candidate that fails is sampled for the analysis topic."""
         if watch.waits():
-            return
-        reason = watch.obstacle(self._now, self._freshness_ns)
-        walk: Walk | None = None
-        if reason is None:
-            reason = "edge gone"
-            if watch.crosses():
-                try:
-                    walk = walk_depth(watch.offers(), watch.basket.payout, self._gates.minimum_net)
-                except LadderError as error:
-                    reason = f"ladder malformed: {error}"
-        running = watch.open
+            return _WAITS
+        gates = self._gates
+        obstacle = watch.obstacle(self._now, self._freshness_ns, gates.skew_ns)
+        crosses = watch.crosses()
+        if obstacle is not None:
+            if crosses:
+                self._reject(watch, obstacle, leg, api_response_ns)
+            return obstacle
+        if not crosses:
+            return "edge gone"
+        try:
+            offers = watch.offers(bare=gates.bare)
+        except LadderError as error:
+            reason = f"ladder malformed: {error}"
+            self._reject(watch, reason, leg, api_response_ns)
+            return reason
+        terms = self._terms(watch)
+        charges = terms.charges(None if gates.bare else most(offers, watch.basket.claims, gates.limits))
+        walk = walk_depth(offers, watch.basket.payout, 1 if gates.bare else gates.minimum_net, charges)
+        if walk is not None:
+            return Found(walk, waterfall_of(walk, terms, self._now), terms)
+        return self._reject_weighed(watch, offers, terms, charges, leg, api_response_ns)
+
+    def _terms(self, watch: Watch) -> Terms:
+        markets = [state.market for state in watch.states if state.market is not None]
+        pricing = FREE if self._gates.bare else self._gates.pricing
+        group = watch.family.group.record
+        return terms_of(group, markets, watch.touches(), watch.true_sets, watch.basket.payout, pricing, self._now)
+
+    def _reject(self, watch: Watch, obstacle: str, leg: int, api_response_ns: int) -> None:
+        word, _, detail = obstacle.partition(": ")
+        reason = "not live" if word == "leg not live" else word
+        suppressed = self._sampler.take((watch.basket.group, watch.basket.basket_id, reason), self._now)
+        if suppressed is not None:
+            moment = self._moment(leg, api_response_ns)
+            self._rejections.append(lives.rejected(watch, reason, detail, None, moment, suppressed))
+
+    def _reject_weighed(
+        self,
+        watch: Watch,
+        offers: tuple[WalkLeg, ...],
+        terms: Terms,
+        charges: Charges,
+        leg: int,
+        api_response_ns: int,
+    ) -> str:
+        """Why a basket that crosses at the top does not pay. The answer costs a second walk, so a sample alone gets it;
+        an opportunity that closes on it does too."""
+        suppressed = self._sampler.take((watch.basket.group, watch.basket.basket_id, "worth"), self._now)
+        if suppressed is None and watch.open is None:
+            return "edge gone"
+        found: Found | None = None
+        walk = walk_depth(offers, watch.basket.payout, -_NEVER, charges)
         if walk is None:
-            if running is not None:
-                self._end(running, reason, leg, api_response_ns, events)
+            unlimited = replace(charges, maximum_quantity=None)
+            reason = "limits" if walk_depth(offers, watch.basket.payout, -_NEVER, unlimited) else "minimum size"
+        else:
+            found = Found(walk, waterfall_of(walk, terms, self._now), terms)
+            reason = first_shortfall(found.waterfall, self._gates.minimum_net)
+        if suppressed is not None:
+            moment = self._moment(leg, api_response_ns)
+            self._rejections.append(lives.rejected(watch, reason, "", found, moment, suppressed))
+        return f"edge gone: {reason}"
+
+    def rejections(self) -> list[Analysis]:
+        """The rejected candidates to be written since the last call: a sample, see `streams.core.sampling`."""
+        taken, self._rejections = self._rejections, []
+        return taken
+
+    def _decide(
+        self, watch: Watch, verdict: Found | str, leg: int, api_response_ns: int, events: list[Opportunity]
+    ) -> None:
+        """Open, change, close, or leave it."""
+        running = watch.open
+        if isinstance(verdict, str):
+            if running is not None and verdict != _WAITS:
+                self._end(running, verdict, leg, api_response_ns, events)
             return
         moment = self._moment(leg, api_response_ns)
         if running is None:
             identity, revision = self._identify(watch)
-            running = watch.open = Open(records.opened(identity, revision, watch, walk, moment))
+            running = Open(lives.opened(identity, revision, watch, verdict, moment))
+            watch.begin(running)
             events.append(running.last)
-        elif not records.same_offer(running.last, walk):
-            running.last = records.changed(running.last, watch, walk, moment)
+        elif not lives.same_offer(running.last, verdict.walk):
+            running.last = lives.changed(running.last, watch, verdict, moment)
             events.append(running.last)
-        self._schedule(running, watch.deadline_ns(self._freshness_ns))
+        if self._freshness_ns is not None:
+            self._schedule(running, watch.deadline_ns(self._freshness_ns))
 
     def _identify(self, watch: Watch) -> tuple[str, int]:
         """Id and first revision of what the books in force open."""
@@ -324,18 +481,13 @@ class Detection:
 
     def _end(self, running: Open, reason: str, leg: int, api_response_ns: int, events: list[Opportunity]) -> None:
         """Emit the closing of an open opportunity and let go of it."""
-        last = records.closed(running.last, reason, self._moment(leg, api_response_ns))
+        last = lives.closed(running.last, reason, self._moment(leg, api_response_ns))
         events.append(last)
         running.ended = True
         self._ended[running.key] = (last.opportunity_id, last.revision)
-        watch = self._watch(running)
-        if watch is not None and watch.open is running:
-            watch.open = None
+        if running.watch is not None:
+            running.watch.end()
         self._homeless.pop(running.key, None)
-
-    def _watch(self, running: Open) -> Watch | None:
-        group = self._groups.get(running.last.group)
-        return group.watches.get(running.last.basket) if group is not None else None
 
     def _moment(self, leg: int, api_response_ns: int) -> Moment:
         return Moment(self._now, leg, api_response_ns, self._partition, self._epoch)
@@ -355,34 +507,41 @@ class Detection:
 
     def _expire(self, events: list[Opportunity]) -> None:
         """Close what is stale at the partition's time, in order of basket id."""
+        freshness_ns = self._freshness_ns
+        if freshness_ns is None:
+            self._deadline = _NEVER
+            return
         if not self._started:
-            self._start(events)
+            self._start(events, freshness_ns)
         overdue: list[tuple[str, str, str, Open]] = []
         while self._expiries and self._expiries[0][0] < self._now:
             deadline_ns, _, running = heappop(self._expiries)
             if running.ended or deadline_ns != running.deadline_ns:
                 continue
             running.deadline_ns = -1
-            watch = self._watch(running)
-            reason = self._group_reason(running) if watch is None else watch.obstacle(self._now, self._freshness_ns)
-            if watch is not None and not watch.waits() and self._now <= watch.deadline_ns(self._freshness_ns):
-                self._schedule(running, watch.deadline_ns(self._freshness_ns))
+            watch = running.watch
+            if watch is None:
+                overdue.append((running.last.basket, running.last.group, self._group_reason(running), running))
+                continue
+            reason = watch.obstacle(self._now, self._freshness_ns, 0)
+            if reason is None:
+                self._schedule(running, watch.deadline_ns(freshness_ns))
             else:
-                overdue.append((running.last.basket, running.last.group, reason or "", running))
+                overdue.append((running.last.basket, running.last.group, reason, running))
         for _, _, reason, running in sorted(overdue, key=lambda one: one[:2]):
             self._end(running, reason, -1, 0, events)
         self._deadline = self._expiries[0][0] if self._expiries else _NEVER
 
-    def _start(self, events: list[Opportunity]) -> None:
+    def _start(self, events: list[Opportunity], freshness_ns: int) -> None:
         """At the epoch's first book: what was restored gets its deadline."""
         self._started = True
         for last in sorted(self._superseded, key=lambda one: (one.basket, one.opportunity_id)):
-            events.append(records.closed(last, "superseded", self._moment(-1, 0)))
+            events.append(lives.closed(last, "superseded", self._moment(-1, 0)))
         restored = list(self._homeless.values())
         for group in self._groups.values():
-            restored += [watch.open for watch in group.watches.values() if watch.open is not None]
+            restored += [watch.open for watch in group.running() if watch.open is not None]
         for running in restored:
-            self._schedule(running, self._now + self._freshness_ns)
+            self._schedule(running, self._now + freshness_ns)
 
     def _group_reason(self, running: Open) -> str:
         group = self._groups.get(running.last.group)
@@ -391,4 +550,14 @@ class Detection:
 
 def _terms(market: Market) -> tuple[object, ...]:
     """What of a market's reference record a decision depends on."""
-    return market.fee, market.minimum_quantity, market.minimum_value
+    times = market.expected_settlement_ns, market.close_ns, market.category
+    return market.fee, market.minimum_quantity, market.minimum_value, market.lot, *times
+
+
+def _in_order(events: list[Opportunity]) -> list[Opportunity]:
+    """Closings first, as they came, then the others by falling net: the best of one moment is taken first."""
+    if len(events) < 2:
+        return events
+    rest = [event for event in events if event.event != "closed"]
+    rest.sort(key=lambda event: (-event.net, event.group, event.basket))
+    return [event for event in events if event.event == "closed"] + rest

@@ -1,17 +1,19 @@
-"""Reading a book's packed ladder: the best prices without unpacking it, and the levels at which a claim can be bought.
+"""Reading a book's packed ladder: the levels at which a claim can be bought, and the price of an order for it.
 
 Prices are 1e-4 dollar, quantities 1e-2 contract. A book is the market's YES ladder: buying YES lifts its asks, and
 buying NO at q hits its bids at ONE - q.
 """
 
 from array import array
+from collections.abc import Sequence
 from struct import Struct
 from sys import byteorder
 
-from schemas.records import Book, Level, Outcome
+from schemas.records import Book, Level, Outcome, TickRange
 from schemas.units import ONE
 
-_read_long = Struct("<q").unpack_from
+read_long = Struct("<q").unpack_from
+"""`read_long(ladder, at)[0]` is the long at a byte offset of a packed ladder."""
 
 
 class LadderError(ValueError):
@@ -25,16 +27,6 @@ def check_length(book: Book) -> None:
             f"{book.venue} {book.market}: ladder of {len(book.ladder)} bytes does not hold "
             f"{book.bid_count} bids and {book.ask_count} asks"
         )
-
-
-def best_bid(book: Book) -> int | None:
-    """Price of the best bid, None without bids. The ladder's length must have been checked."""
-    return int(_read_long(book.ladder, 0)[0]) if book.bid_count else None
-
-
-def best_ask(book: Book) -> int | None:
-    """Price of the best ask, None without asks. The ladder's length must have been checked."""
-    return int(_read_long(book.ladder, 16 * book.bid_count)[0]) if book.ask_count else None
 
 
 def claim_levels(book: Book, outcome: Outcome) -> list[Level]:
@@ -55,3 +47,20 @@ def claim_levels(book: Book, outcome: Outcome) -> list[Level]:
     if any(prices[at] >= prices[at + 1] for at in range(count - 1)):
         raise LadderError(f"{book.venue} {book.market}: levels are not ordered best first")
     return list(zip(prices, quantities, strict=True))
+
+
+def limit_price(ticks: Sequence[TickRange], outcome: Outcome, price: int) -> int:
+    """The least price at or above `price` at which an order for the claim may be placed, both in the claim's own terms.
+
+    `price` itself where the market's grid is unknown, or has no such price.
+    """
+    at_yes = price if outcome == "yes" else ONE - price
+    found = []
+    for tick in ticks:
+        if outcome == "yes":
+            candidate = tick.start + max(0, -(-(at_yes - tick.start) // tick.step)) * tick.step
+            if candidate <= tick.end:
+                found.append(candidate)
+        elif at_yes >= tick.start:
+            found.append(ONE - (tick.start + (min(at_yes, tick.end) - tick.start) // tick.step * tick.step))
+    return min((one for one in found if price <= one < ONE), default=price)

@@ -1,11 +1,15 @@
 """The executor's decisions: which opportunity becomes a ticket, what its orders are, when its basket trades again.
 
-Both legs are sent at once, immediate or cancel, each at the limit price of the detector's walk. When their answers
-leave the legs uneven, the ticket says so and a person is told; nothing is unwound by itself in this form.
+All legs are sent at once, immediate or cancel, each at the limit price of the detector's walk. When their answers leave
+the legs uneven, the ticket says so and a person is told; nothing is unwound by itself in this form.
 
 A (group, basket) has at most one unfinished ticket. It is armed again when its last ticket is finished, the opportunity
 behind that ticket has closed, and the cool-down has passed since, in the detector's own time. An opportunity is
 considered once, at first sight, so that one which was passed over does not trade on its next change.
+
+Baskets that share a market are never worked at once: of those the detector emits at one moment the first wins, which is
+the one with the highest net. One that only has to wait for another's depth (`streams.core.contention`) is not counted
+as considered: its next event is looked at again.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,6 +18,7 @@ from typing import Final
 
 from schemas.records import Alert, Control, Execution, Group, GroupStatus, Opportunity, Order, Ticket, TicketState
 from streams.core import tickets
+from streams.core.contention import Contention
 from streams.core.positions import Positions
 from streams.core.risk import Halts, Limits, refusal
 
@@ -40,6 +45,9 @@ class Decision:
 
 NOTHING: Final = Decision()
 
+LATER: Final = Decision()
+"""Nothing follows now, but the opportunity's next event is considered again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -54,11 +62,15 @@ class Rules:
 
 @dataclass(slots=True)
 class _BasketState:
-    """What is known of one basket: its newest opportunity event, its newest ticket, and when that one's edge closed."""
+    """What is known of one basket."""
 
     seen: Opportunity | None = None
+    """Its newest opportunity event."""
+    considered: str = ""
+    """The id of the opportunity that was considered last."""
     ticket: Ticket | None = None
     closed_ns: int | None = None
+    """When the edge behind its newest ticket closed."""
 
 
 @dataclass(slots=True)
@@ -72,6 +84,7 @@ class Executor:
     halts: Halts = field(default_factory=Halts)
     statuses: dict[str, GroupStatus] = field(default_factory=dict)
     positions: Positions = field(default_factory=Positions)
+    _contention: Contention = field(default_factory=Contention)
     _tickets: dict[str, Ticket] = field(default_factory=dict)
     _unfinished: dict[str, int] = field(default_factory=dict)
     """When the orders of each unfinished ticket were sent, by ticket id."""
@@ -123,9 +136,11 @@ class Executor:
             return NOTHING
         if now_ns - opportunity.time_ns > self.rules.maximum_age_ns:
             return NOTHING  # not counted as seen: a later, fresh event of it may still trade
-        first_sight = state.seen is None or state.seen.opportunity_id != opportunity.opportunity_id
-        decision = self._consider(opportunity, now_ns) if first_sight else NOTHING
+        considered = state.considered == opportunity.opportunity_id
+        decision = NOTHING if considered else self._consider(opportunity, now_ns)
         state.seen = opportunity
+        if decision is not LATER:
+            state.considered = opportunity.opportunity_id
         return decision
 
     def on_execution(self, execution: Execution, now_ns: int) -> Decision:
@@ -134,7 +149,10 @@ class Executor:
         if before is None:
             raise UnknownTicket(f"execution {execution.execution_id}: ticket {execution.ticket_id} is not known")
         after = tickets.answer(before, execution, now_ns)
-        return NOTHING if after is before else self._record(after, now_ns)
+        if after is before:
+            return NOTHING
+        self._contention.bought(after, execution)
+        return self._record(after, now_ns)
 
     def on_time(self, now_ns: int) -> Decision:
         """Report, once a ticket, orders that have been unanswered for too long. Nothing is sent again."""
@@ -190,6 +208,9 @@ class Executor:
             return NOTHING
         if not self.armed(group, opportunity.basket, opportunity.time_ns):
             return NOTHING
+        tickets.check_opportunity(opportunity)
+        if self._contention.blocks(opportunity):
+            return LATER
         ticket = tickets.open_ticket(opportunity, now_ns)
         if ticket.ticket_id in self._tickets:
             return NOTHING
@@ -204,9 +225,11 @@ class Executor:
         self.positions.apply(before, ticket)
         self._tickets[ticket.ticket_id] = ticket
         if tickets.is_finished(ticket):
-            self._unfinished.pop(ticket.ticket_id, None)
-        else:
-            self._unfinished.setdefault(ticket.ticket_id, now_ns)
+            if self._unfinished.pop(ticket.ticket_id, None) is not None:
+                self._contention.end(ticket)
+        elif ticket.ticket_id not in self._unfinished:
+            self._unfinished[ticket.ticket_id] = now_ns
+            self._contention.begin(ticket)
         state = self._baskets.setdefault((ticket.group, ticket.basket), _BasketState())
         if before is None:
             state.ticket, state.closed_ns = ticket, None

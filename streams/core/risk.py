@@ -9,17 +9,26 @@ from dataclasses import dataclass
 from typing import Final, get_args
 
 from schemas.records import Control, Region, Ticket, TicketLeg, Venue
-from schemas.units import FILL_PER_QUANTITY, MONEY_SCALE, QUANTITY_SCALE, format_money, format_quantity
+from schemas.units import (
+    FILL_PER_QUANTITY,
+    MONEY_SCALE,
+    ONE,
+    QUANTITY_SCALE,
+    RATE_SCALE,
+    format_money,
+    format_quantity,
+)
 from streams.core.positions import Positions
 from streams.core.tickets import is_pending
 
-FEE_BOUND: Final = 500
-"""Fee per contract, as a price, that no taker fee exceeds: the dearest rate known is Kalshi's 0.07 with the multiplier
-2 of specified combos, 0.07 x 2 x 0.5 x 0.5 = 0.035 dollar (Kalshi "Fee Rounding"; Polymarket's highest: 0.0175)."""
+FEE_RATE_BOUND: Final = 200_000
+"""Rate, in millionths, whose fee rate x P x (1 - P) no taker fee exceeds: the dearest rate known is Kalshi's 0.07 with
+the multiplier 2 of specified combos (Kalshi "Fee Rounding"); Polymarket's highest is 0.07."""
 
-ROUNDING_BOUND: Final = 32 * 10_000
-"""Money by which a venue's rounding may raise an order's fees: Kalshi rounds the balance to at most one cent a fill and
-gives back no more than that fill was charged; an order meets at most the 32 levels of a default ladder."""
+ROUNDING_BOUND: Final[dict[Venue, int]] = {"kalshi": 32 * 10_000, "polymarket": 32 * 10}
+"""Money by which a venue's rounding may raise one order's fees. Kalshi rounds the balance to at most one cent a fill
+and gives back no more than that fill was charged; Polymarket rounds the fee of a fill to 1e-5 dollar. An order meets at
+most the 32 levels of a default ladder."""
 
 HALT_ALL: Final = "all"
 
@@ -34,11 +43,18 @@ class Limits:
 
 
 def worst_cost(leg: TicketLeg) -> int:
-    """The most that an unanswered leg can cost, fees included (money).
+    """The most that an unanswered leg can cost, fees included (money)."""
+    return worst_order_cost(leg.venue, leg.quantity, leg.limit_price)
 
-    A cheaper fill cannot cost more: price + fee rises with the price while the rate is below 1.
+
+def worst_order_cost(venue: Venue, quantity: int, limit_price: int) -> int:
+    """The most that an order of `quantity` (1e-2 contract) can cost, fees included (money).
+
+    A cheaper fill cannot cost more: price + fee rises with the price while the rate is below 1. The fee is that of the
+    price, not of the dearest one: a basket of many cheap legs would else count for several times what it can cost.
     """
-    return leg.quantity * (leg.limit_price + FEE_BOUND) + ROUNDING_BOUND
+    fee = -(-FEE_RATE_BOUND * limit_price * (ONE - limit_price) // (RATE_SCALE * ONE))
+    return quantity * (limit_price + fee) + ROUNDING_BOUND[venue]
 
 
 def group_exposure(group: str, positions: Positions, unfinished: Iterable[Ticket]) -> int:

@@ -4,7 +4,7 @@ A ticket holds everything its orders are made of, so the same ticket gives the s
 wherever they are made again.
 """
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from typing import Final
 
 import msgspec
@@ -18,6 +18,9 @@ ATTEMPT: Final = 0
 
 SENT: Final[ExecutionKind] = "acknowledged"
 """The state of a leg whose order is on its way: the record has no word of its own for it."""
+
+SHOWN: Final = 3
+"""So many legs, and so many reasons, are named in one line of text; of more it says how many."""
 
 PENDING_LEG: Final = frozenset[ExecutionKind]({SENT, "unknown"})
 UNFINISHED: Final = frozenset[TicketState]({"working", "unknown"})
@@ -42,9 +45,26 @@ def is_finished(ticket: Ticket) -> bool:
     return ticket.state not in UNFINISHED
 
 
+def check_opportunity(opportunity: Opportunity) -> None:
+    """Raise BadOpportunity when no orders can be made of it."""
+    if opportunity.quantity <= 0 or not opportunity.legs:
+        what = f"{opportunity.quantity} contracts of {len(opportunity.legs)} legs"
+        raise BadOpportunity(f"opportunity {opportunity.opportunity_id}: {what}")
+    for leg in opportunity.legs:
+        if not 0 < leg.limit_price < ONE:
+            what = f"limit price {leg.limit_price} of {leg.market}"
+            raise BadOpportunity(f"opportunity {opportunity.opportunity_id}: {what}")
+    if len({(leg.venue, leg.market) for leg in opportunity.legs}) < len(opportunity.legs):
+        raise BadOpportunity(f"opportunity {opportunity.opportunity_id}: two legs of one market")
+
+
 def open_ticket(opportunity: Opportunity, now_ns: int) -> Ticket:
-    """The first revision of the ticket that takes an opportunity; raises BadOpportunity."""
-    _check(opportunity)
+    """The first revision of the ticket that takes an opportunity; raises BadOpportunity.
+
+    `expected_net` is what `realised_net` becomes when every leg fills as in the detector's walk: payout - costs - fees.
+    What the detector charges beyond them (gas, basis, risk, time) no venue's answer says anything of.
+    """
+    check_opportunity(opportunity)
     identity = ticket_id(opportunity.opportunity_id)
     legs = tuple(
         TicketLeg(
@@ -72,7 +92,7 @@ def open_ticket(opportunity: Opportunity, now_ns: int) -> Ticket:
         basket=opportunity.basket,
         quantity=opportunity.quantity,
         payout=opportunity.payout,
-        expected_net=opportunity.net,
+        expected_net=opportunity.gross - opportunity.fees,
         realised_net=0,
         legs=legs,
         opened_ns=now_ns,
@@ -159,19 +179,26 @@ def alert_for(ticket: Ticket, now_ns: int) -> Alert | None:
         source="executor",
         severity="critical",
         title=titles[ticket.state],
-        text=f"ticket {ticket.ticket_id} of basket {ticket.basket} in group {ticket.group}: {ticket.reason}",
+        text=f"ticket {ticket.ticket_id} for {_claims(ticket)} in group {ticket.group}: {ticket.reason}",
         time_ns=now_ns,
     )
 
 
-def _check(opportunity: Opportunity) -> None:
-    if opportunity.quantity <= 0 or not opportunity.legs:
-        what = f"{opportunity.quantity} contracts of {len(opportunity.legs)} legs"
-        raise BadOpportunity(f"opportunity {opportunity.opportunity_id}: {what}")
-    for leg in opportunity.legs:
-        if not 0 < leg.limit_price < ONE:
-            what = f"limit price {leg.limit_price} of {leg.market}"
-            raise BadOpportunity(f"opportunity {opportunity.opportunity_id}: {what}")
+def guaranteed_payout(payout: int, quantity: int, fills: Sequence[int]) -> int:
+    """The least that uneven fills of a basket pay in any possible outcome (money, rounded down).
+
+    `quantity` contracts of every claim pay at least `payout` (money); `fills` are what is held of each (1e-6 contract).
+    Where j claims are not held, they may be among the true ones: what is held then pays j dollars a contract less. So
+    legs that are all held alike pay their share of `payout`, and a surplus only what the legs that lag leave of it.
+    """
+    held, paid = 0, 0
+    for missing, fill in enumerate(sorted(fills)):
+        share = payout - missing * quantity * ONE
+        if share <= 0:
+            break
+        paid += share * (fill - held)
+        held = fill
+    return paid // (quantity * FILL_PER_QUANTITY)
 
 
 def _leg_of(ticket: Ticket, execution: Execution) -> TicketLeg:
@@ -217,29 +244,48 @@ def _replaced(legs: tuple[TicketLeg, ...], index: int, leg: TicketLeg) -> tuple[
 def _finish(ticket: Ticket) -> Ticket:
     """Final state and realised net of a ticket whose legs all have their answers.
 
-    The contracts that all legs hold alike pay; a surplus of one leg is valued at nothing, the worse case. Nothing is
-    unwound by itself in this form.
+    What was bought counts as the least that it pays (`guaranteed_payout`), the worse case. Nothing is unwound by itself
+    in this form.
     """
     fills = [leg.fill_quantity for leg in ticket.legs]
-    matched, whole = min(fills), ticket.quantity * FILL_PER_QUANTITY
     paid = sum(leg.cost + leg.fee for leg in ticket.legs)
-    state, reason = _outcome(ticket, fills, whole)
-    realised_net = ticket.payout * matched // whole - paid
+    state, reason = _outcome(ticket, fills)
+    realised_net = guaranteed_payout(ticket.payout, ticket.quantity, fills) - paid
     return msgspec.structs.replace(ticket, state=state, reason=reason, realised_net=realised_net)
 
 
-def _outcome(ticket: Ticket, fills: list[int], whole: int) -> tuple[TicketState, str]:
-    why = "; ".join(dict.fromkeys(leg.reason for leg in ticket.legs if leg.reason))
+def _outcome(ticket: Ticket, fills: list[int]) -> tuple[TicketState, str]:
+    why = _reasons(ticket)
     if min(fills) != max(fills):
-        # Shown to 1e-6 contract: format_quantity has two decimals, a venue's fill may have six.
-        shown = " and ".join(_format_fill(fill) for fill in fills)
-        return "unbalanced", f"filled {shown} of {format_quantity(ticket.quantity)}" + (f": {why}" if why else "")
-    if fills[0] == whole:
+        uneven = f"filled {_uneven(fills)} of {format_quantity(ticket.quantity)}"
+        return "unbalanced", f"{uneven}: {why}" if why else uneven
+    if fills[0] == ticket.quantity * FILL_PER_QUANTITY:
         return "filled", why
     if fills[0] > 0:
         return "partial", why
     rejected = all(leg.order_state == "rejected" for leg in ticket.legs)
     return ("rejected" if rejected else "cancelled"), why
+
+
+def _reasons(ticket: Ticket) -> str:
+    """What the venues said, each once."""
+    reasons = list(dict.fromkeys(leg.reason for leg in ticket.legs if leg.reason))
+    more = [f"and {len(reasons) - SHOWN} more"] if len(reasons) > SHOWN else []
+    return "; ".join(reasons[:SHOWN] + more)
+
+
+def _claims(ticket: Ticket) -> str:
+    """The ticket's claims in words."""
+    claims = [f"{leg.outcome.upper()} {leg.venue} {leg.market}" for leg in ticket.legs[:SHOWN]]
+    more = [f"{len(ticket.legs) - SHOWN} more"] if len(ticket.legs) > SHOWN else []
+    return " + ".join(claims + more)
+
+
+def _uneven(fills: list[int]) -> str:
+    """Shown to 1e-6 contract: format_quantity has two decimals, a venue's fill may have six."""
+    if len(fills) <= SHOWN:
+        return " and ".join(map(_format_fill, fills))
+    return f"from {_format_fill(min(fills))} to {_format_fill(max(fills))} on {len(fills)} legs"
 
 
 def _format_fill(fill_quantity: int) -> str:

@@ -1,18 +1,23 @@
-"""What the detector holds: each market's newest book, each basket's open opportunity; and the records it makes."""
+"""What the detector holds: each market's newest book, each group's families of baskets and the baskets looked at."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from msgspec.structs import replace
-
-from schemas.records import Book, Group, Level, Market, Opportunity, OpportunityEvent, OpportunityLeg, Outcome, Venue
+from schemas.records import Book, FeeSchedule, Group, Market, Opportunity, Outcome, Venue
 from schemas.units import ONE
-from streams.core.baskets import Basket, Claim
-from streams.core.depth import Walk, WalkedLeg, WalkLeg
-from streams.core.ladder import best_ask, best_bid, claim_levels
+from streams.core.baskets import Basket, Claim, Compiled, Family
+from streams.core.depth import WalkLeg
+from streams.core.ladder import claim_levels, read_long
+from streams.core.waterfall import Touch
 
 UNPRICED: Final = 1 << 40
 """Stands for the price of a claim that cannot be bought: above any payout, however many claims are summed."""
+
+MANY: Final = 256
+"""Families of more baskets are not listed: of such a family only the best basket is looked for."""
+
+_FREE: Final = FeeSchedule(model="none", taker_rate=0, maker_rate=0, exponent=0, balance_precision=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,24 +33,28 @@ class Source:
 class MarketState:
     """One market of a group: its reference record and the newest book with the place where it was first seen.
 
-    `prices` is the group's list of best claim prices; this market's YES stands at `cell`, its NO right after it.
+    `board` is the group's, where this market's YES stands at `cell` (an even place), its NO right after it. `literal`
+    is what its YES makes, `equals` the places of the claims of other markets that make the same.
     """
 
     __slots__ = (
-        "_levels",
+        "_offers",
+        "board",
         "book",
         "cell",
         "confirmed_ns",
         "epoch",
+        "equals",
+        "exclusive",
+        "families",
         "group",
+        "literal",
         "market",
         "name",
-        "prices",
         "received_ns",
         "sequence",
         "source",
         "venue",
-        "watched",
     )
 
     def __init__(self, venue: Venue, name: str, group: str, market: Market | None) -> None:
@@ -53,9 +62,12 @@ class MarketState:
         self.name = name
         self.group = group
         self.market = market
-        self.prices: list[int] = [UNPRICED, UNPRICED]
+        self.board = Board(1)
         self.cell = 0
-        self.watched: list[tuple[Watch, int]] = []
+        self.literal: int | None = None
+        self.equals: tuple[int, ...] = ()
+        self.families: list[FamilyWatch] = []
+        self.exclusive: list[FamilyWatch] = []
         self.forget()
 
     def forget(self) -> None:
@@ -71,26 +83,50 @@ class MarketState:
         yes = no = UNPRICED
         book = self.book
         if book is not None and book.state == "live" and self.market is not None:
-            ask = best_ask(book)
-            if ask is not None:
-                yes = ask
-            bid = best_bid(book)
-            if bid is not None:
-                no = ONE - bid
-        prices = self.prices
-        prices[self.cell] = yes
-        prices[self.cell + 1] = no
-        self._levels: dict[Outcome, list[Level]] = {}
+            ladder, bids = book.ladder, book.bid_count
+            if book.ask_count:
+                yes = read_long(ladder, 16 * bids)[0]
+            if bids:
+                no = ONE - read_long(ladder, 0)[0]
+        prices, cell, literal = self.board.prices, self.cell, self.literal
+        prices[cell] = yes
+        prices[cell + 1] = no
+        if literal is not None:
+            for other in self.equals:
+                if prices[other] < yes:
+                    yes = prices[other]
+                if prices[other ^ 1] < no:
+                    no = prices[other ^ 1]
+            best = self.board.best
+            best[literal] = yes
+            best[literal ^ 1] = no
+        self._offers: dict[Outcome, WalkLeg] = {}
 
-    def levels(self, outcome: Outcome) -> list[Level]:
-        """The levels of a claim, unpacked once a book; raises LadderError. Only with a book."""
-        found = self._levels.get(outcome)
+    def touch(self, outcome: Outcome) -> Touch:
+        """The claim's best prices; of a side that is empty 0."""
+        prices = self.board.prices
+        yes, no = prices[self.cell], prices[self.cell + 1]
+        buy, against = (yes, no) if outcome == "yes" else (no, yes)
+        return Touch(self.venue, buy if buy < UNPRICED else 0, ONE - against if against < UNPRICED else 0)
+
+    def offer(self, outcome: Outcome, *, bare: bool = False) -> WalkLeg:
+        """What the depth walk needs of a claim, made once a book; raises LadderError. `bare`: no fees, no minimums.
+
+        Only with a book and a reference record, and always in the same way.
+        """
+        found = self._offers.get(outcome)
         if found is None:
             assert self.book is not None
-            found = self._levels[outcome] = claim_levels(self.book, outcome)
+            assert self.market is not None
+            levels, market = claim_levels(self.book, outcome), self.market
+            found = self._offers[outcome] = (
+                WalkLeg(levels, _FREE)
+                if bare
+                else WalkLeg(levels, market.fee, market.minimum_quantity, market.minimum_value, market.lot)
+            )
         return found
 
-    def obstacle(self, now_ns: int, freshness_ns: int) -> str | None:
+    def obstacle(self, now_ns: int, freshness_ns: int | None) -> str | None:
         """Why this leg cannot be used now; None when it can, as far as state and freshness go."""
         if self.book is None:
             return f"stale: {self.venue} {self.name}"
@@ -98,18 +134,30 @@ class MarketState:
             return f"market unknown: {self.venue} {self.name}"
         if self.book.state != "live":
             return f"leg not live: {self.venue} {self.name}: {self.book.state}"
-        if now_ns - self.confirmed_ns > freshness_ns:
+        if freshness_ns is not None and now_ns - self.confirmed_ns > freshness_ns:
             return f"stale: {self.venue} {self.name}"
         return None
 
 
-class Open:
-    """An opportunity that is open: its last emitted record, and the moment its expiry is looked at next (-1: never)."""
+class Board:
+    """The best prices of a group: `prices` of every claim, and `best`, the lowest of those that make a literal."""
 
-    __slots__ = ("deadline_ns", "ended", "last")
+    __slots__ = ("best", "prices")
+
+    def __init__(self, markets: int, literals: int = 0) -> None:
+        self.prices = [UNPRICED] * (2 * markets)
+        self.best = [UNPRICED] * literals
+
+
+class Open:
+    """An opportunity that is open: its last emitted record, its basket's watch (none while its group is unknown), and
+    the moment its expiry is looked at next (-1: never)."""
+
+    __slots__ = ("deadline_ns", "ended", "last", "watch")
 
     def __init__(self, last: Opportunity) -> None:
         self.last = last
+        self.watch: Watch | None = None
         self.deadline_ns = -1
         self.ended = False
 
@@ -120,18 +168,39 @@ class Open:
 
 
 class Watch:
-    """One basket of a group, wired to the states of its legs. `cells` are their places in `prices`."""
+    """One basket of a group, wired to the states of its legs. `cells` are their places in the board's prices."""
 
-    __slots__ = ("basket", "cells", "open", "prices", "states")
+    __slots__ = ("basket", "cells", "family", "open", "prices", "states", "true_sets")
 
-    def __init__(self, basket: Basket, states: tuple[MarketState, ...], prices: list[int]) -> None:
+    def __init__(
+        self,
+        basket: Basket,
+        states: tuple[MarketState, ...],
+        family: "FamilyWatch",
+        true_sets: tuple[tuple[int, ...], ...],
+    ) -> None:
         self.basket = basket
         self.states = states
-        self.prices = prices
+        self.family = family
+        self.true_sets = true_sets
+        self.prices = states[0].board.prices
         self.cells = tuple(
             state.cell + (claim.outcome == "no") for state, claim in zip(states, basket.claims, strict=True)
         )
         self.open: Open | None = None
+
+    def begin(self, running: Open) -> None:
+        """An opportunity on this basket is open from now on."""
+        self.open = running
+        running.watch = self
+        self.family.running[self.basket.basket_id] = self
+
+    def end(self) -> None:
+        """It is not any more."""
+        if self.open is not None:
+            self.open.watch = None
+        self.open = None
+        self.family.running.pop(self.basket.basket_id, None)
 
     def crosses(self) -> bool:
         """The top-of-book test: the best prices of all claims together cost less than they pay."""
@@ -142,150 +211,185 @@ class Watch:
         """Whether a leg's book or reference record has not arrived yet."""
         return any(state.book is None or state.market is None for state in self.states)
 
-    def obstacle(self, now_ns: int, freshness_ns: int) -> str | None:
+    def obstacle(self, now_ns: int, freshness_ns: int | None, skew_ns: int) -> str | None:
         """The first leg's reason why the basket cannot be bought now, None when nothing stands against it."""
         for state in self.states:
             reason = state.obstacle(now_ns, freshness_ns)
             if reason is not None:
                 return reason
+        oldest = min(self.states, key=lambda state: state.confirmed_ns)
+        if skew_ns and max(state.confirmed_ns for state in self.states) - oldest.confirmed_ns > skew_ns:
+            return f"skew: {oldest.venue} {oldest.name}"
         return None
 
     def deadline_ns(self, freshness_ns: int) -> int:
         """The last moment at which every leg is fresh."""
         return min(state.confirmed_ns for state in self.states) + freshness_ns
 
-    def offers(self) -> tuple[WalkLeg, ...]:
+    def offers(self, *, bare: bool) -> tuple[WalkLeg, ...]:
         """What the depth walk needs of each leg; raises LadderError."""
-        return tuple(_offer(state, claim.outcome) for state, claim in zip(self.states, self.basket.claims, strict=True))
-
-    def legs(self, walk: Walk) -> tuple[OpportunityLeg, ...]:
-        """The legs of a record, from the books in force and what the walk took of them."""
         return tuple(
-            _leg(claim, state, walked)
-            for claim, state, walked in zip(self.basket.claims, self.states, walk.legs, strict=True)
+            state.offer(claim.outcome, bare=bare) for state, claim in zip(self.states, self.basket.claims, strict=True)
         )
 
+    def depths(self, *, bare: bool) -> dict[Claim, int]:
+        """Contracts offered of each claim, all levels together (1e-2 contract); raises LadderError."""
+        offers = zip(self.basket.claims, self.offers(bare=bare), strict=True)
+        return {claim: sum(quantity for _, quantity in offer.levels) for claim, offer in offers}
 
-class Compiled:
-    """A group in force: its record, all its baskets, and a watch for each whose markets it has."""
+    def touches(self) -> list[Touch]:
+        """The best prices of each claim."""
+        return [state.touch(claim.outcome) for state, claim in zip(self.states, self.basket.claims, strict=True)]
 
-    __slots__ = ("baskets", "record", "watches")
+    def leg_of(self, state: MarketState) -> int:
+        """Which leg a market is, -1 when it is none."""
+        return next((leg for leg, one in enumerate(self.states) if one is state), -1)
 
-    def __init__(self, record: Group, baskets: tuple[Basket, ...]) -> None:
+
+class FamilyWatch:
+    """One family of a group: the literals whose best prices are summed, and its baskets that are open.
+
+    `payout` is 1e-4 dollar per contract of every literal.
+    """
+
+    __slots__ = ("_members", "exclusive", "family", "group", "literals", "many", "payout", "running")
+
+    def __init__(self, family: Family, group: "GroupWatch") -> None:
+        self.family = family
+        self.group = group
+        self.literals = family.literals
+        self.payout = family.payout * ONE
+        self.exclusive = family.exclusive
+        self.many = family.size > MANY
+        self.running: dict[str, Watch] = {}
+        self._members: list[Watch] | None = None
+
+    def crosses(self) -> bool:
+        """Whether the best prices leave a basket of this family that may pay more than it costs."""
+        best = self.group.board.best
+        if not self.exclusive:
+            return sum([best[literal] for literal in self.literals]) < self.payout
+        return sum([ONE - best[literal] for literal in self.literals if best[literal] < ONE]) > ONE
+
+    def members(self) -> list[Watch]:
+        """Every basket of a family that is not `many`, made when it is first asked for."""
+        if self._members is None:
+            found = {basket.basket_id: basket for basket in self.group.compiled.members(self.family)}
+            watches = (self.group.watch(basket, self) for basket in found.values())
+            self._members = [watch for watch in watches if watch is not None]
+        return self._members
+
+    def choices(self, *, bare: bool) -> Iterator[Watch]:
+        """The baskets of a family of `many` that are worth a look: from the cheapest claims on, each time with the next
+        dearer claim in place of the one that offers least, or without it (in an exclusive set). Raises LadderError."""
+        prices, claims_of = self.group.board.prices, self.group.claims
+        ranked = {
+            literal: sorted(claims_of[literal], key=lambda place: (prices[place[1]], place[0]))
+            for literal in self.literals
+        }
+        chosen = {literal: places[0] for literal, places in ranked.items() if prices[places[0][1]] < UNPRICED}
+        if self.exclusive:
+            chosen = {literal: place for literal, place in chosen.items() if prices[place[1]] < ONE}
+        while len(chosen) >= 3 and (self.exclusive or len(chosen) == len(self.literals)):
+            payout = (len(chosen) - 1) * ONE if self.exclusive else self.payout
+            watch = self.group.choice([place[0] for place in chosen.values()], payout, self)
+            if watch is None or not watch.crosses():
+                return
+            yield watch
+            depths = watch.depths(bare=bare)
+            shallow = min(chosen, key=lambda literal: (depths[chosen[literal][0]], literal))
+            dearer = ranked[shallow][ranked[shallow].index(chosen[shallow]) + 1 :]
+            if dearer and prices[dearer[0][1]] < ONE:
+                chosen[shallow] = dearer[0]
+            elif self.exclusive:
+                del chosen[shallow]
+            else:
+                return
+
+
+class GroupWatch:
+    """A group in force: its record, what it compiles to, and the families over the markets that it has now.
+
+    `claims` gives, for every literal, the claims that make it and their cells.
+    """
+
+    def __init__(self, record: Group, compiled: Compiled) -> None:
         self.record = record
-        self.baskets = baskets
-        self.watches: dict[str, Watch] = {}
+        self.compiled = compiled
+        self.board = Board(0)
+        self.claims: list[list[tuple[Claim, int]]] = []
+        self.families: list[FamilyWatch] = []
+        self._states: dict[tuple[Venue, str], MarketState] = {}
+        self._watches: dict[str, Watch] = {}
+
+    def wire(self, states: dict[tuple[Venue, str], MarketState]) -> None:
+        """Put the group's families over the markets that it has; what was watched before is forgotten."""
+        self._states = states
+        self._watches = {}
+        self.board = Board(len(states), len(self.compiled.claims))
+        for number, state in enumerate(states.values()):
+            state.board, state.cell, state.families, state.exclusive = self.board, 2 * number, [], []
+            state.literal, state.equals = None, ()
+        self.claims = []
+        for literal, claims in enumerate(self.compiled.claims):
+            places = [
+                (claim, states[claim.venue, claim.market].cell + (claim.outcome == "no"))
+                for claim in claims
+                if (claim.venue, claim.market) in states
+            ]
+            self.claims.append(places)
+            for claim, cell in places:
+                if claim.outcome == "yes":
+                    state = states[claim.venue, claim.market]
+                    state.literal = literal
+                    state.equals = tuple(other for _, other in places if other != cell)
+        self.families = []
+        for family in () if self.record.status == "blocked" else self.compiled.families:
+            self._add(FamilyWatch(family, self))
+        for state in states.values():
+            state.price()
+
+    def _add(self, watch: FamilyWatch) -> None:
+        self.families.append(watch)
+        markets = {(claim.venue, claim.market) for literal in watch.literals for claim, _ in self.claims[literal]}
+        for key in markets:
+            state = self._states[key]
+            (state.exclusive if watch.exclusive else state.families).append(watch)
+
+    def running(self) -> list[Watch]:
+        """The baskets that are open, in order of their ids."""
+        found = {basket_id: watch for family in self.families for basket_id, watch in family.running.items()}
+        return [found[basket_id] for basket_id in sorted(found)]
+
+    def watch(self, basket: Basket, family: FamilyWatch) -> Watch | None:
+        """The watch of a basket, the same one each time; None when the group does not have all its markets."""
+        known = self._watches.get(basket.basket_id)
+        if known is not None:
+            return known
+        states = [self._states.get((claim.venue, claim.market)) for claim in basket.claims]
+        found = tuple(state for state in states if state is not None)
+        if len(found) < len(states):
+            return None
+        made = Watch(basket, found, family, self.compiled.true_sets(basket.claims))
+        self._watches[basket.basket_id] = made
+        return made
+
+    def choice(self, claims: Sequence[Claim], payout: int, family: FamilyWatch) -> Watch | None:
+        """The watch of a basket of a large family."""
+        if len(self._watches) > 16 * MANY:  # choices come and go with the prices: keep what is open
+            self._watches = {watch.basket.basket_id: watch for watch in self.running()}
+        return self.watch(self.compiled.basket(claims, payout), family)
+
+    def find(self, basket_id: str) -> Watch | None:
+        """The watch of the basket with this id; None when it is none of this group's."""
+        claims = claims_of(basket_id)
+        place = None if claims is None or not self.families else self.compiled.place(claims)
+        return None if place is None else self.watch(place[1], self.families[place[0]])
 
 
-def _offer(state: MarketState, outcome: Outcome) -> WalkLeg:
-    assert state.market is not None
-    market = state.market
-    return WalkLeg(state.levels(outcome), market.fee, market.minimum_quantity, market.minimum_value)
-
-
-def _leg(claim: Claim, state: MarketState, walked: WalkedLeg) -> OpportunityLeg:
-    book, source = state.book, state.source
-    assert book is not None
-    assert source is not None
-    return OpportunityLeg(
-        venue=claim.venue,
-        market=claim.market,
-        outcome=claim.outcome,
-        best_price=walked.fills[0][0],
-        limit_price=walked.limit_price,
-        levels=tuple(number for level in walked.fills for number in level),
-        cost=walked.cost,
-        fee=walked.fee,
-        epoch=state.epoch,
-        sequence=state.sequence,
-        topic=source.topic,
-        partition=source.partition,
-        offset=source.offset,
-        index=source.index,
-        confirmed_ns=state.confirmed_ns,
-        api_response_ns=book.api_response_ns,
-        processing_complete_ns=book.processing_complete_ns,
-        virginia_received_ns=state.received_ns,
-    )
-
-
-def same_offer(last: Opportunity, walk: Walk) -> bool:
-    """Whether the walk found what was emitted last: same quantity, net, and levels of every leg."""
-    return (
-        walk.quantity == last.quantity
-        and walk.net == last.net
-        and all(
-            tuple(number for level in walked.fills for number in level) == leg.levels
-            for walked, leg in zip(walk.legs, last.legs, strict=True)
-        )
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """When and why something is emitted: the partition's time, the causing leg (-1: none) and its frame's receipt."""
-
-    time_ns: int
-    cause: int
-    cause_api_response_ns: int
-    partition: int
-    journal_epoch: int
-
-
-def opened(identity: str, revision: int, watch: Watch, walk: Walk, moment: Moment) -> Opportunity:
-    """The record of an opportunity that begins."""
-    return Opportunity(
-        opportunity_id=identity,
-        revision=revision,
-        event="opened",
-        reason="",
-        group=watch.basket.group,
-        basket=watch.basket.basket_id,
-        legs=watch.legs(walk),
-        quantity=walk.quantity,
-        payout=walk.payout,
-        gross=walk.gross,
-        fees=walk.fees,
-        net=walk.net,
-        peak_net=walk.net,
-        opened_ns=moment.time_ns,
-        time_ns=moment.time_ns,
-        cause=moment.cause,
-        cause_api_response_ns=moment.cause_api_response_ns,
-        partition=moment.partition,
-        journal_epoch=moment.journal_epoch,
-    )
-
-
-def changed(last: Opportunity, watch: Watch, walk: Walk, moment: Moment) -> Opportunity:
-    """The next record of an opportunity whose size, net or levels are not what was emitted last."""
-    return replace(
-        _follow(last, "changed", "", moment),
-        legs=watch.legs(walk),
-        quantity=walk.quantity,
-        payout=walk.payout,
-        gross=walk.gross,
-        fees=walk.fees,
-        net=walk.net,
-        peak_net=max(last.peak_net, walk.net),
-    )
-
-
-def closed(last: Opportunity, reason: str, moment: Moment) -> Opportunity:
-    """The last record: nothing to buy any more. Legs and peak stay as emitted last."""
-    return replace(_follow(last, "closed", reason, moment), quantity=0, payout=0, gross=0, fees=0, net=0)
-
-
-def _follow(last: Opportunity, event: OpportunityEvent, reason: str, moment: Moment) -> Opportunity:
-    return replace(
-        last,
-        revision=last.revision + 1,
-        event=event,
-        reason=reason,
-        # An opportunity from an earlier epoch may carry the stamp of a clock that ran ahead of this one.
-        time_ns=max(moment.time_ns, last.time_ns),
-        cause=moment.cause,
-        cause_api_response_ns=moment.cause_api_response_ns,
-        partition=moment.partition,
-        journal_epoch=moment.journal_epoch,
-    )
+def claims_of(basket_id: str) -> list[Claim] | None:
+    """The claims that a basket's id names, None when it is no such id."""
+    parts = [claim.split("/") for claim in basket_id.split("|")]
+    if any(len(part) != 3 for part in parts):
+        return None
+    return [Claim(*part) for part in parts]  # type: ignore[arg-type]

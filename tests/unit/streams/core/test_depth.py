@@ -8,7 +8,7 @@ from schemas.fees import fill_fees
 from schemas.records import FeeSchedule, Level
 from schemas.units import FILL_PER_QUANTITY, ONE
 from streams.core import depth
-from streams.core.depth import Walk, WalkedLeg, WalkLeg, smallest_quantity, walk_depth
+from streams.core.depth import NO_CHARGES, Walk, WalkedLeg, WalkLeg, smallest_quantity, walk_depth
 from tests.unit.streams.core.build import FREE, kalshi, polymarket
 
 
@@ -223,12 +223,13 @@ def test_rounding_repeats_itself_after_a_period(
     schedule: FeeSchedule, price: int, before: list[Level], taken: int
 ) -> None:
     """Outlay grows by the unrounded amount over a period; by less only while a rebate may be held back."""
-    *_, step = depth._steps(WalkLeg([*before, (price, 10**12)], schedule))
+    step = WalkLeg([*before, (price, 10**12)], schedule).step(len(before))
+    assert step is not None
     period = step.period()
     fee, rest = divmod(period * step.rise, step.scale)
     assert rest == 0
     quantity = step.start + taken
-    grown = step.outlay(quantity + period) - step.outlay(quantity)
+    grown = sum(step.outlay(quantity + period)) - sum(step.outlay(quantity))
     if step.repeats_from(quantity):
         assert grown == period * price + fee
     else:
@@ -238,7 +239,8 @@ def test_rounding_repeats_itself_after_a_period(
 def test_a_held_back_rebate_is_what_stops_the_repetition() -> None:
     """Three fills of 0.005 without a fee of a cent leave 0.015 in the accumulator: the next large fill gets a cent."""
     offer = WalkLeg([(50, 100), (150, 100), (250, 100), (5_000, 10_000)], kalshi(100, 10_000))
-    *_, step = depth._steps(offer)
+    step = offer.step(3)
+    assert step is not None
     assert step.accumulator > 10_000
     most = -(-step.accumulator // 10_000) * 10_000
     first = step.start + -(-most * step.scale // step.rise)
@@ -250,7 +252,7 @@ def test_a_held_back_rebate_is_what_stops_the_repetition() -> None:
 @given(offers())
 def test_no_net_is_above_its_ceiling(offer: tuple[list[WalkLeg], int, int]) -> None:
     legs, payout, _ = offer
-    for segment in depth._segments(legs, payout, 1):
+    for segment in depth._segments(legs, payout, 1, NO_CHARGES):
         for quantity in (segment.low, (segment.low + segment.high) // 2, segment.high):
             assert segment.net(quantity) <= segment.ceiling(quantity) <= segment.highest()
 

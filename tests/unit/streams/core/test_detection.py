@@ -260,7 +260,7 @@ def test_a_changed_fee_or_minimum_looks_again() -> None:
     [dearer] = bench.detection.on_market(market(*K, kalshi()))
     assert (dearer.event, dearer.cause, dearer.fees) == ("changed", -1, 16_800)
     [gone] = bench.detection.on_market(market(*K, kalshi(), minimum_quantity=101))
-    assert (gone.event, gone.reason) == ("closed", "edge gone")
+    assert (gone.event, gone.reason) == ("closed", "edge gone: minimum size")
     [again] = bench.detection.on_market(market(*K))
     assert (again.event, again.revision, again.opportunity_id) == ("opened", 3, first.opportunity_id)
 
@@ -308,8 +308,9 @@ def test_a_new_member_brings_new_baskets() -> None:
     assert bench.detection.on_group(group("g", K, P, third)) == []
     [one] = bench.feed(book(*third, [(5_500, 100)], []))
     assert (one.event, one.basket) == ("opened", "kalshi/K/yes|polymarket/Q/no")
-    baskets = [event.basket for event in bench.feed(yes_at(3_000, 2))]
-    assert baskets == [YES_NO, "kalshi/K/yes|polymarket/Q/no"]
+    events = bench.feed(yes_at(3_000, 2))
+    assert [event.basket for event in events] == ["kalshi/K/yes|polymarket/Q/no", YES_NO]
+    assert [event.net for event in events] == sorted((event.net for event in events), reverse=True)
 
 
 def test_a_market_follows_the_group_that_named_it_last() -> None:

@@ -1,10 +1,12 @@
 """The executor's decisions, one by one; `test_legging_machine` has what holds under any order of events."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
 from schemas.identity import order_id, ticket_id
-from schemas.records import Control, Opportunity, Order, Ticket
+from schemas.records import Control, Opportunity, OpportunityEvent, OpportunityLeg, Order, Ticket
 from schemas.units import FILL_PER_QUANTITY, MONEY_SCALE
 from streams.core.legging import NOTHING, Decision, Executor, Rules, UnknownTicket
 from streams.core.risk import Limits
@@ -31,6 +33,12 @@ def opened(made: Executor, identity: str = "o1", time_ns: int = SECOND) -> Decis
 
 def closed(identity: str = "o1", time_ns: int = 2 * SECOND, opened_ns: int = SECOND) -> Opportunity:
     return opportunity(identity, "closed", revision=9, time_ns=time_ns, opened_ns=opened_ns)
+
+
+def elsewhere(**leg: Any) -> list[OpportunityLeg]:
+    """The legs of another basket: one on a market of its own, one as told, else on another such market."""
+    own = opportunity_leg("polymarket", 5500, market="own")
+    return [own, opportunity_leg("kalshi", **({"market": "another"} | leg))]
 
 
 def fill_all(made: Executor, orders: tuple[Order, ...], now_ns: int = SECOND) -> Ticket:
@@ -76,7 +84,7 @@ def test_nothing_new_is_traded_while_halted_but_answers_are_taken() -> None:
     assert made.on_opportunity(opportunity("o2", basket="c"), SECOND) == NOTHING
     assert fill_all(made, orders).state == "filled"
     made.on_control(msgspec.structs.replace(halt, action="resume"))
-    assert made.on_opportunity(opportunity("o3", basket="d"), SECOND).orders
+    assert made.on_opportunity(opportunity("o3", basket="d", legs=elsewhere()), SECOND).orders
 
 
 def test_an_opportunity_is_considered_once() -> None:
@@ -106,6 +114,78 @@ def test_an_opportunity_that_makes_no_order_is_named() -> None:
     with pytest.raises(BadOpportunity, match="limit price 10000 of kalshi-market"):
         made.on_opportunity(opportunity(legs=[opportunity_leg(limit_price=10_000)]), SECOND)
     assert opened(made, "o2").orders
+
+
+# -- baskets that share markets ---------------------------------------------------------------------------------
+
+
+def other(event: OpportunityEvent = "opened", revision: int = 0, **leg: Any) -> Opportunity:
+    """An opportunity of another basket, one leg of it as told."""
+    return opportunity("other", event, revision=revision, basket="other", time_ns=2 * SECOND, legs=elsewhere(**leg))
+
+
+@pytest.mark.parametrize("outcome", ["yes", "no"])
+def test_a_basket_that_shares_a_market_waits_for_the_unfinished_ticket(outcome: str) -> None:
+    made = executor()
+    orders = opened(made).orders
+    shared: dict[str, Any] = {"market": "kalshi-market", "outcome": outcome, "sequence": 2}
+    assert made.on_opportunity(other(**shared), 2 * SECOND) == NOTHING
+    fill_all(made, orders[:1], 2 * SECOND)
+    assert made.on_opportunity(other("changed", 1, **shared), 2 * SECOND) == NOTHING, "one leg is still unanswered"
+    fill_all(made, orders[1:], 2 * SECOND)
+    assert made.on_opportunity(other("changed", 1, **shared), 2 * SECOND) == NOTHING, "the same event again"
+    assert len(made.on_opportunity(other("changed", 2, **shared), 2 * SECOND).orders) == 2
+
+
+def test_what_waits_is_as_quiet_as_the_cool_down() -> None:
+    made = executor()
+    opened(made)
+    assert made.on_opportunity(other(market="kalshi-market"), 2 * SECOND) == NOTHING
+    assert [ticket.opportunity_id for ticket in made.unfinished()] == ["o1"]
+    assert made.armed("g", "other", 2 * SECOND)
+    assert made.on_opportunity(other("closed", 1, market="kalshi-market"), 2 * SECOND) == NOTHING
+
+
+def test_baskets_without_a_common_market_are_worked_at_once() -> None:
+    made = executor()
+    opened(made)
+    assert made.on_opportunity(other(), 2 * SECOND).orders
+    assert len(list(made.unfinished())) == 2
+
+
+def test_an_unknown_order_is_waited_for_also_after_a_restart() -> None:
+    made = executor()
+    tickets = opened(made).tickets
+    tickets += made.on_time(20 * SECOND).tickets
+    again = executor()
+    again.restore(tickets, [], 2 * SECOND)
+    assert again.on_opportunity(other(market="kalshi-market", sequence=9), 2 * SECOND) == NOTHING
+    assert len(list(again.unfinished())) == 1
+
+
+def test_a_claim_bought_for_another_basket_waits_for_a_book_that_shows_it() -> None:
+    made = executor()
+    fill_all(made, opened(made).orders)  # from the book of sequence 1
+    shared: dict[str, Any] = {"market": "kalshi-market", "outcome": "yes"}
+    assert made.on_opportunity(other(**shared, sequence=1), 2 * SECOND) == NOTHING
+    assert made.on_opportunity(other("changed", 1, **shared, sequence=2), 2 * SECOND).orders
+
+
+def test_a_bad_opportunity_is_named_also_where_it_would_have_to_wait() -> None:
+    made = executor()
+    opened(made)
+    with pytest.raises(BadOpportunity, match="other: limit price 10000"):
+        made.on_opportunity(other(market="kalshi-market", limit_price=10_000), 2 * SECOND)
+
+
+def test_one_that_is_considered_and_passed_over_does_not_come_back_as_one_that_waits() -> None:
+    made = executor()
+    orders = opened(made).orders
+    made.on_group(group("blocked"))
+    assert made.on_opportunity(other(market="kalshi-market"), 2 * SECOND) == NOTHING
+    made.on_group(group())
+    fill_all(made, orders, 2 * SECOND)
+    assert made.on_opportunity(other("changed", 1, market="kalshi-market", sequence=2), 2 * SECOND) == NOTHING
 
 
 # -- limits -----------------------------------------------------------------------------------------------------

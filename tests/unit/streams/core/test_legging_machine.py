@@ -1,15 +1,26 @@
-"""What holds under any interleaving, repetition and restart: one unfinished ticket a basket, limits, the same state."""
+"""What holds under any interleaving, repetition and restart: one unfinished ticket a basket, and of those that share a
+market only one; nothing bought twice from one book; limits; the same state."""
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from msgspec.structs import replace
 
-from schemas.records import Execution, ExecutionKind, Opportunity, Order, Ticket
+from schemas.records import (
+    Execution,
+    ExecutionKind,
+    Opportunity,
+    OpportunityLeg,
+    Order,
+    Outcome,
+    Ticket,
+    Venue,
+)
 from schemas.units import FILL_PER_QUANTITY, MONEY_SCALE, QUANTITY_SCALE
 from streams.core.legging import Decision, Executor, Rules
 from streams.core.risk import Limits, worst_cost
 from streams.core.tickets import is_finished, is_pending
-from tests.unit.trading import SECOND, answer_to, group, opportunity
+from tests.unit.trading import SECOND, answer_to, group, opportunity, opportunity_leg
 
 MANY = 10**6
 LIMITS = [
@@ -19,7 +30,19 @@ LIMITS = [
 ]
 """One that binds at a time: whatever the rules do, they meet it soon."""
 COOL_DOWN_NS = SECOND // 2
-BASKETS = st.sampled_from(["a", "b", "c"])
+CLAIMS: dict[str, tuple[tuple[Venue, str, Outcome], ...]] = {
+    "a": (("kalshi", "K1", "yes"), ("polymarket", "P1", "no")),
+    "opposite": (("kalshi", "K1", "no"), ("polymarket", "P1", "yes")),
+    "wide": (
+        ("kalshi", "K1", "yes"),
+        ("kalshi", "K2", "yes"),
+        ("polymarket", "P3", "yes"),
+        ("polymarket", "P4", "yes"),
+    ),
+    "apart": (("kalshi", "K5", "yes"), ("polymarket", "P5", "no")),
+}
+"""Baskets of one group. All but the last want market K1, two of them the same side of it."""
+BASKETS = st.sampled_from(sorted(CLAIMS))
 FINAL: st.SearchStrategy[ExecutionKind] = st.sampled_from(["filled", "cancelled", "rejected"])
 
 
@@ -36,6 +59,9 @@ class World(RuleBasedStateMachine):
         self.tickets: list[Ticket] = []
         self.orders: dict[str, Order] = {}
         self.answers: dict[str, Execution] = {}
+        self.sequence = 1
+        self.deciding = opportunity()
+        self.bought: dict[tuple[str, str, str], tuple[int, str]] = {}
 
     @initialize(limits=st.sampled_from(LIMITS))
     def begin(self, limits: Limits) -> None:
@@ -52,9 +78,21 @@ class World(RuleBasedStateMachine):
             earlier = [one.revision for one in self.tickets if one.ticket_id == ticket.ticket_id]
             assert ticket.revision == len(earlier) + 1, "each revision is published once, in order"
             self.tickets.append(ticket)
+            if ticket.state == "working" and not earlier:
+                self.check_depth(ticket)
         for order in decision.orders:
             assert order.order_id not in self.orders, "an order id is made once"
             self.orders[order.order_id] = order
+
+    def check_depth(self, ticket: Ticket) -> None:
+        """A new ticket's claims were seen in books that show what this life of the executor bought of them before."""
+        for leg in self.deciding.legs:
+            sequence, basket = self.bought.get((leg.venue, leg.market, leg.outcome), (0, ""))
+            assert basket in ("", ticket.basket) or leg.sequence > sequence
+
+    @rule()
+    def books_change(self) -> None:
+        self.sequence += 1
 
     @rule(basket=BASKETS, quantity=st.integers(1, 2000), pause=st.integers(0, 3 * SECOND))
     def detect(self, basket: str, quantity: int, pause: int) -> None:
@@ -62,7 +100,13 @@ class World(RuleBasedStateMachine):
         self.now_ns += pause
         before = self.current.get(basket)
         if before is None:
-            made = opportunity(f"o{len(self.opportunities)}", basket=basket, quantity=quantity, time_ns=self.now_ns)
+            made = opportunity(
+                f"o{len(self.opportunities)}",
+                basket=basket,
+                quantity=quantity,
+                time_ns=self.now_ns,
+                legs=self.legs(basket),
+            )
         else:
             made = opportunity(
                 before.opportunity_id,
@@ -72,9 +116,16 @@ class World(RuleBasedStateMachine):
                 quantity=quantity,
                 time_ns=self.now_ns,
                 opened_ns=before.opened_ns,
+                legs=self.legs(basket),
             )
         self.current[basket] = made
         self.deliver(made)
+
+    def legs(self, basket: str) -> list[OpportunityLeg]:
+        return [
+            opportunity_leg(venue, 2400, market=market, outcome=outcome, sequence=self.sequence)
+            for venue, market, outcome in CLAIMS[basket]
+        ]
 
     @rule(basket=BASKETS)
     def close(self, basket: str) -> None:
@@ -94,6 +145,10 @@ class World(RuleBasedStateMachine):
 
     def deliver(self, made: Opportunity) -> None:
         self.opportunities.append(made)
+        self.decide(made)
+
+    def decide(self, made: Opportunity) -> None:
+        self.deciding = made
         self.publish(self.core.on_opportunity(made, self.now_ns))
 
     @rule(data=st.data(), kind=FINAL, part=st.integers(1, 2000), fee=st.integers(0, 10_000))
@@ -103,17 +158,25 @@ class World(RuleBasedStateMachine):
         if waiting:
             order = self.orders[data.draw(st.sampled_from(waiting))]
             quantity = min(part, order.quantity)
-            self.answers[order.order_id] = answer_to(order, kind, quantity, fee=fee * quantity // 2000)
-            self.publish(self.core.on_execution(self.answers[order.order_id], self.now_ns))
+            self.execute(order, answer_to(order, kind, quantity, fee=fee * quantity // 2000))
+
+    def execute(self, order: Order, execution: Execution) -> None:
+        """The answer, from the book as it is now."""
+        execution = replace(execution, book_sequence=self.sequence)
+        self.answers[order.order_id] = execution
+        self.publish(self.core.on_execution(execution, self.now_ns))
+        if execution.fill_quantity:
+            (basket,) = {ticket.basket for ticket in self.tickets if ticket.ticket_id == order.ticket_id}
+            self.bought[order.venue, order.market, order.outcome] = self.sequence, basket
 
     @rule(basket=BASKETS, quantity=st.sampled_from([100, 600, 1200]))
     def trade_through(self, basket: str, quantity: int) -> None:
         """An undisturbed trade from first sight to close, so that positions pile up."""
+        self.sequence += 1
         self.detect(basket, quantity, SECOND)
         for order in list(self.orders.values()):
             if order.order_id not in self.answers:
-                self.answers[order.order_id] = answer_to(order)
-                self.publish(self.core.on_execution(self.answers[order.order_id], self.now_ns))
+                self.execute(order, answer_to(order))
         self.close(basket)
 
     @rule(data=st.data())
@@ -125,7 +188,7 @@ class World(RuleBasedStateMachine):
             if isinstance(record, Execution):
                 assert self.core.on_execution(record, self.now_ns).tickets == ()
             else:
-                self.publish(self.core.on_opportunity(record, self.now_ns))
+                self.decide(record)
 
     @rule(pause=st.integers(0, 4 * SECOND))
     def wait(self, pause: int) -> None:
@@ -136,12 +199,13 @@ class World(RuleBasedStateMachine):
     def restart(self) -> None:
         """The process is killed; a new one knows what the topics say."""
         before, self.core = self.core, self.fresh()
+        self.bought = {}
         self.core.restore(self.tickets, self.opportunities, self.now_ns)
         assert dict(self.core.positions) == dict(before.positions)
         assert {ticket.ticket_id: ticket for ticket in self.core.unfinished()} == {
             ticket.ticket_id: ticket for ticket in before.unfinished()
         }
-        for basket in "abc":
+        for basket in CLAIMS:
             for time_ns in (self.now_ns, self.now_ns + COOL_DOWN_NS):
                 assert self.core.armed("g", basket, time_ns) == before.armed("g", basket, time_ns)
 
@@ -155,6 +219,13 @@ class World(RuleBasedStateMachine):
         newest = {ticket.ticket_id: ticket for ticket in self.tickets}
         baskets = [ticket.basket for ticket in newest.values() if not is_finished(ticket)]
         assert len(baskets) == len(set(baskets))
+
+    @invariant()
+    def no_market_is_worked_by_two_tickets(self) -> None:
+        newest = {ticket.ticket_id: ticket for ticket in self.tickets}
+        working = [ticket for ticket in newest.values() if not is_finished(ticket)]
+        markets = [(leg.venue, leg.market) for ticket in working for leg in ticket.legs]
+        assert len(markets) == len(set(markets))
 
     @invariant()
     def no_opportunity_has_two_tickets(self) -> None:

@@ -6,10 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.fees import order_fee
-from schemas.records import Control, FeeSchedule, Region, Ticket
+from schemas.records import Control, FeeSchedule, Region, Ticket, Venue
 from schemas.units import FILL_PER_QUANTITY, MONEY_SCALE
 from streams.core.positions import Positions
-from streams.core.risk import ControlRefused, Halts, Limits, refusal, worst_cost
+from streams.core.risk import (
+    ControlRefused,
+    Halts,
+    Limits,
+    group_exposure,
+    refusal,
+    venue_exposure,
+    worst_cost,
+)
 from streams.core.tickets import open_ticket
 from tests.unit.trading import opportunity, opportunity_leg
 
@@ -92,10 +100,23 @@ def test_no_fills_within_the_limit_cost_more_than_the_worst_cost(
 ) -> None:
     bounded = [(min(price, limit), quantity) for price, quantity in fills]
     quantity = sum(quantity for _, quantity in bounded)
-    leg = open_ticket(opportunity(quantity=quantity, legs=[opportunity_leg("kalshi", limit)]), 0).legs[0]
+    venue: Venue = "polymarket" if schedule.model == "polymarket_curve" else "kalshi"
+    leg = open_ticket(opportunity(quantity=quantity, legs=[opportunity_leg(venue, limit)]), 0).legs[0]
     cost = sum(price * quantity for price, quantity in bounded)
     fee = order_fee(schedule, [(price, quantity * FILL_PER_QUANTITY) for price, quantity in bounded])
     assert cost + fee <= worst_cost(leg)
+
+
+@pytest.mark.parametrize(("count", "price"), [(64, 150), (10, 950), (2, 4800)])
+@pytest.mark.parametrize("venue", ["kalshi", "polymarket"])
+def test_many_cheap_legs_are_not_weighed_at_several_times_their_cost(venue: Venue, count: int, price: int) -> None:
+    """Beside its cost a leg counts the dearest fee at its price, a fifth of it, and what rounding can add."""
+    legs = [opportunity_leg(venue, price, market=f"M{number}") for number in range(count)]
+    asked = open_ticket(opportunity(quantity=100_000, legs=legs), 0)
+    cost = count * 100_000 * price
+    assert cost < venue_exposure(venue, Positions(), [asked]) < cost * 125 // 100
+    assert group_exposure("g", Positions(), [asked]) == count * 100_000 * FILL_PER_QUANTITY
+    assert refusal(WIDE, Positions(), [], asked) == ""
 
 
 def control(action: str, scope: str = "all", origin: Region = "us") -> Control:
