@@ -101,7 +101,7 @@ def postgres_counts(dsn: str) -> dict[str, int]:
     with psycopg.connect(dsn, connect_timeout=10) as connection:
         return {
             table: _one(connection.execute(f"SELECT count(*) FROM {table}"))  # noqa: S608
-            for table in ("tickets", "executions", "opportunities")
+            for table in ("tickets", "executions", "opportunities", "analyses")
         }
 
 

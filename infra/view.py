@@ -3,7 +3,7 @@
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -17,13 +17,14 @@ from rich.text import Text
 from infra.local.child import ChildRecord
 from infra.observe import Observed
 from infra.summary import percentiles
-from schemas.records import Opportunity, Ticket
+from schemas.records import Opportunity, OpportunityLeg, Ticket
 from schemas.topics import HOME
 from schemas.units import format_money, format_price, format_quantity
 
 PLAIN_EVERY_S = 5.0
 PROCESS_WIDTH = 28
 SHOWN_AT_LEAST = 3
+SHOWN_LEGS = 3
 _LONG_ID = re.compile(r"(0x[0-9a-f]{6})[0-9a-f]{54}([0-9a-f]{4})")
 
 
@@ -32,13 +33,34 @@ def short_ids(text: str) -> str:
     return _LONG_ID.sub(r"\1…\2", text)
 
 
-def opportunity_line(opportunity: Opportunity) -> str:
-    """One opportunity event in one line."""
+def opportunity_line(opportunity: Opportunity, width: int | None = None) -> str:
+    """One opportunity event in one line; where it would be wider than `width`, it says less of return and legs."""
     start = f"{opportunity.event:7}  {opportunity.group}"
     if opportunity.event == "closed":
         return f"{start}  {short_ids(opportunity.reason)} (peak net ${format_money(opportunity.peak_net)})"
-    legs = " + ".join(f"{leg.outcome.upper()} {format_price(leg.best_price)} {leg.venue}" for leg in opportunity.legs)
-    return f"{start}  net ${format_money(opportunity.net)}  {format_quantity(opportunity.quantity)} contracts  {legs}"
+    net, contracts = f"net ${format_money(opportunity.net)}", f"{format_quantity(opportunity.quantity)} contracts"
+    yearly = return_words(opportunity.annualised_ppm)
+    lines = [f"{start}  {net}{yearly}  {contracts}  {leg_words(opportunity.legs)}"]
+    for shown in range(SHOWN_LEGS, 0, -1):
+        lines.append(f"{start}  {net}  {contracts}  {leg_words(opportunity.legs, shown)}")
+    return next((line for line in lines if width is None or len(line) <= width), lines[-1])
+
+
+def return_words(annualised_ppm: int) -> str:
+    """The yearly return in words, without decimals from 1,000 % on; empty where it is not known (0)."""
+    if not annualised_ppm:
+        return ""
+    percent = annualised_ppm / 10_000
+    return f" ({percent:,.{0 if abs(percent) >= 1000 else 1}f}% a year)"
+
+
+def leg_words(legs: Sequence[OpportunityLeg], shown: int = SHOWN_LEGS) -> str:
+    """The first legs of a basket, and how many there are besides."""
+    words = [f"{leg.outcome.upper()} {format_price(leg.best_price)} {leg.venue}" for leg in legs[:shown]]
+    more = len(legs) - shown
+    if more > 0:
+        words.append(f"{more} leg{'s' if more > 1 else ''}")
+    return " + ".join(words)
 
 
 def ticket_line(ticket: Ticket) -> str:
@@ -153,7 +175,7 @@ def screen(
     columns = max(1, width // PROCESS_WIDTH)
     above = 9 + -(-len(children) // columns)
     room = max(SHOWN_AT_LEAST, (height - above - 3) // 2)
-    opportunities = [opportunity_line(opportunity) for opportunity in seen.last_opportunities]
+    opportunities = [opportunity_line(opportunity, width) for opportunity in seen.last_opportunities]
     tickets = [ticket_line(ticket) for ticket in list(seen.tickets.values())]
     return Group(
         _feeds(seen, width),

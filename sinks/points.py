@@ -72,6 +72,7 @@ def opportunity_line(opportunity: Opportunity, record: SinkRecord) -> str:
     itself is a field. Revisions of one id can never meet; two ids of one basket meet with a chance of one in a million
     if they fall in the same millisecond. Postgres holds every (id, revision) without exception.
 
+    Fields are the way from gross to net, what it was worth (peak, capital, yearly return) and how long it has survived.
     `detection_latency_us` is there when the record says when it was produced and a book caused it.
     """
     slot = (crc32(opportunity.opportunity_id.encode()) + opportunity.revision) % SPREAD_NS
@@ -98,6 +99,14 @@ _OPPORTUNITY_INTEGERS: Final = (
     "peak_net",
     "time_ns",
     "cause_api_response_ns",
+    "depth_cost",
+    "gas",
+    "basis",
+    "settlement_risk",
+    "time_value",
+    "capital",
+    "annualised_ppm",
+    "survived_ns",
 )
 
 

@@ -23,8 +23,8 @@ BIGINT_MAXIMUM: Final = 2**63 - 1
 class Table:
     """One table, whose columns are the fields of one record type, in that order.
 
-    `columns` gives each column's type; `key` its primary key. With `version`, the row with the higher value of that
-    column stays; without, the row that came first.
+    `columns` gives each column's type; `key` is what tells two rows apart: the primary key, or else a unique index over
+    `index`. With `version`, the row with the higher value of that column stays; without, the row that came first.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Table:
     columns: Mapping[str, str]
     key: tuple[str, ...]
     version: str | None = None
+    index: tuple[str, ...] = ()
     _key_at: tuple[int, ...] = field(init=False)
     _version_at: int | None = field(init=False)
 
@@ -56,7 +57,7 @@ class Table:
 
     def merge_statement(self) -> str:
         """Move the staged rows into the table; at most one staged row a key is allowed."""
-        columns, key = ", ".join(self.columns), ", ".join(self.key)
+        columns, key = ", ".join(self.columns), ", ".join(self.index or self.key)
         if self.version is None:
             action = "DO NOTHING"
         else:
@@ -73,7 +74,7 @@ class Table:
         )
 
     def key_of(self, row: Row) -> Row:
-        """The row's primary key."""
+        """What tells the row from others of its table."""
         return tuple(row[at] for at in self._key_at)
 
     def version_of(self, row: Row) -> int:
@@ -197,6 +198,17 @@ OPPORTUNITIES: Final = Table(
         "cause_api_response_ns": "bigint",
         "partition": "bigint",
         "journal_epoch": "bigint",
+        "depth_cost": "bigint",
+        "gas": "bigint",
+        "basis": "bigint",
+        "settlement_risk": "bigint",
+        "time_value": "bigint",
+        "capital": "bigint",
+        "annualised_ppm": "bigint",
+        "void_payout": "bigint",
+        "settles_ns": "bigint",
+        "survived_ns": "bigint",
+        "peak_ns": "bigint",
     },
     key=("opportunity_id", "revision"),
 )
@@ -213,8 +225,20 @@ ANALYSES: Final = Table(
         "fees": "bigint",
         "net": "bigint",
         "time_ns": "bigint",
+        "detail": "text",
+        "payout": "bigint",
+        "depth_cost": "bigint",
+        "gas": "bigint",
+        "basis": "bigint",
+        "settlement_risk": "bigint",
+        "time_value": "bigint",
+        "suppressed": "bigint",
+        "partition": "bigint",
+        "journal_epoch": "bigint",
     },
-    key=("basket", "time_ns", "reason"),
+    key=("group_id", "time_ns", "basket", "reason"),
+    index=("group_id", "time_ns", "md5(basket)", "reason"),
 )
+"""A basket's id names all its claims, too long for an index entry (2.7 kB) from some thirty on; its digest never is."""
 
 TABLES: Final = (TICKETS, EXECUTIONS, OPPORTUNITIES, ANALYSES)

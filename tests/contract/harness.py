@@ -164,6 +164,11 @@ class PostgresHarness:
         with psycopg.connect(self._direct) as connection:
             return connection.execute(text).fetchall()
 
+    def execute(self, statement: str) -> None:
+        """One statement, sent to the store itself."""
+        with psycopg.connect(self._direct) as connection:
+            connection.execute(statement)
+
     def outage(self) -> AbstractContextManager[None]:
         return self._proxy.outage()
 

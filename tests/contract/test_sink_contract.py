@@ -1,10 +1,15 @@
 """The contract of `sinks.task`, held against every sink on its real store, and against the fake."""
 
+import secrets
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from sinks import migrations
 from sinks.delivery import Delivery
 from sinks.task import RetriableError, SinkTask
 from tests.contract.conftest import Stores
@@ -44,6 +49,11 @@ def postgres(stores: Stores) -> Iterator[PostgresHarness]:
     with harness_of("postgres", stores) as made:
         assert isinstance(made, PostgresHarness)
         yield made
+
+
+def long_basket() -> str:
+    """The id of a basket of as many claims as a group may have, with names as long as Polymarket's."""
+    return "|".join(f"polymarket/0x{secrets.token_hex(32)}/yes" for _ in range(64))
 
 
 def test_what_was_flushed_may_be_committed(harness: Harness, task: SinkTask) -> None:
@@ -189,10 +199,11 @@ def test_influx_gives_back_what_a_book_was(influx: InfluxHarness) -> None:
 def test_influx_keeps_every_opportunity_of_one_moment(influx: InfluxHarness) -> None:
     task = influx.task()
     made = [opportunity(number, revision) for number in range(20) for revision in range(3)]
+    made.append(opportunity(20, basket=long_basket()))
     task.put([sink_record(each, offset, "opportunity") for offset, each in enumerate(made)])
     task.flush({("opportunity", 0): len(made)})
     series = influx.query('select count("net") from "opportunity"')["results"][0]["series"][0]
-    assert series["values"][0][1] == 60
+    assert series["values"][0][1] == 61
     task.stop()
 
 
@@ -228,6 +239,110 @@ def test_postgres_keeps_every_record_once_and_its_times_readable(postgres: Postg
         "SELECT executed_at = '2025-10-09 08:53:20+00', fills -> 0 ->> 'price' FROM executions LIMIT 1"
     ) == [(True, "5600")]
     task.stop()
+
+
+@pytest.mark.stack
+def test_postgres_keeps_how_a_net_came_about(postgres: PostgresHarness) -> None:
+    task = postgres.task()
+    task.start()
+    task.put([sink_record(opportunity(1), 0, "opportunity"), sink_record(analysis(1), 0, "analysis")])
+    task.flush({("opportunity", 0): 1, ("analysis", 0): 1})
+    figures = "gross, fees, gas, basis, settlement_risk, time_value"
+    assert postgres.select(
+        f"SELECT net, {figures}, depth_cost, capital, annualised_ppm, void_payout, settles_at - opened_at, peak_at"
+        " FROM opportunities"
+    ) == [
+        (12_345, 22_222, 7_655, 1_000, 200, 22, 1_000, 10, 985_433, 650_000, 500_000, timedelta(days=7), None),
+    ]
+    assert postgres.select(
+        f"SELECT reason, detail, net, payout, {figures}, depth_cost, suppressed, partition, journal_epoch FROM analyses"
+    ) == [("fees", "kalshi KXTEST-1", -2_655, 1_000_000, 5_000, 7_655, 1, 2, 3, 4, 10, 5, 6, 7)]
+    task.stop()
+
+
+@pytest.mark.stack
+def test_postgres_tells_analyses_apart_also_those_of_long_baskets(postgres: PostgresHarness) -> None:
+    task = postgres.task()
+    task.start()
+    long = long_basket()
+    first = analysis(1, basket=long)
+    others: list[dict[str, Any]] = [
+        {"basket": f"{long}|kalshi/M/no"},
+        {"reason": "gas"},
+        {"group": "another"},
+        {"time_ns": NOW_NS},
+    ]
+    made = [first, *(replace(first, **other) for other in others), replace(first, net=1)]
+    task.put([sink_record(each, offset, "analysis") for offset, each in enumerate(made)])
+    task.flush({("analysis", 0): len(made)})
+    task.put([sink_record(first, 0, "analysis")])
+    task.flush({("analysis", 0): len(made)})
+    assert postgres.select("SELECT count(*), min(net) FROM analyses") == [(5, first.net)]
+    task.stop()
+
+
+@pytest.mark.stack
+def test_postgres_tells_each_life_of_an_opportunity(postgres: PostgresHarness) -> None:
+    task = postgres.task()
+    task.start()
+    again_ns = NOW_NS + 60
+    events = [
+        opportunity(1, 0),
+        opportunity(1, 1, event="changed", time_ns=NOW_NS + 20, survived_ns=20, peak_net=20_000, peak_ns=NOW_NS + 20),
+        opportunity(
+            1,
+            2,
+            event="closed",
+            reason="edge gone: fees",
+            time_ns=NOW_NS + 50,
+            survived_ns=50,
+            peak_net=20_000,
+            peak_ns=NOW_NS + 20,
+        ),
+        opportunity(1, 3, opened_ns=again_ns, time_ns=again_ns, peak_ns=again_ns),
+        opportunity(2, 0, event="closed", reason="edge gone", time_ns=NOW_NS + 7),
+    ]
+    task.put([sink_record(each, offset, "opportunity") for offset, each in enumerate(events)])
+    task.flush({("opportunity", 0): len(events)})
+    assert postgres.select(
+        "SELECT opportunity_id, opening, opened_ns, closed_ns, survived_ns, peak_net, peak_ns, reason"
+        " FROM opportunity_lives ORDER BY opportunity_id, opening"
+    ) == [
+        ("opportunity-1", 1, NOW_NS, NOW_NS + 50, 50, 20_000, NOW_NS + 20, "edge gone: fees"),
+        ("opportunity-1", 2, again_ns, None, 0, 12_345, again_ns, ""),
+        ("opportunity-2", 0, NOW_NS, NOW_NS + 7, 7, 12_345, None, "edge gone"),
+    ]
+    assert postgres.select(
+        "SELECT group_id, basket, opened_at = '2025-10-09 08:53:20+00', closed_at > opened_at, peak_at IS NULL"
+        " FROM opportunity_lives WHERE closed_ns IS NOT NULL AND opening = 0"
+    ) == [("test-group", "test-basket", True, False, True)]
+    task.stop()
+
+
+@pytest.mark.stack
+def test_postgres_brings_an_older_database_up_to_date(
+    postgres: PostgresHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:8])
+        old = postgres.task()
+        old.start()
+        old.stop()
+    columns = "group_id, basket, reason, quantity, gross, fees, net, time_ns"
+    postgres.execute(f"INSERT INTO analyses ({columns}) VALUES ('g', 'b', 'too thin', 1, 2, 3, 4, 5)")
+    postgres.execute(
+        "INSERT INTO opportunities (opportunity_id, revision, event, reason, group_id, basket, legs, quantity, payout,"
+        " gross, fees, net, peak_net, opened_ns, time_ns, cause, cause_api_response_ns, partition, journal_epoch)"
+        " VALUES ('o', 1, 'closed', 'edge gone', 'g', 'b', '[]', 1, 2, 3, 4, 5, 6, 70, 80, 0, 0, 0, 0)"
+    )
+    for _ in range(2):
+        task = postgres.task()
+        task.start()
+        task.stop()
+    assert postgres.select("SELECT net, detail, payout, suppressed FROM analyses") == [(4, "", 0, 0)]
+    assert postgres.select("SELECT net, gas, survived_ns, settles_at FROM opportunities") == [(5, 0, 0, None)]
+    assert postgres.select("SELECT closed_ns, survived_ns FROM opportunity_lives") == [(80, 10)]
+    assert postgres.select("SELECT max(version) FROM schema_migrations") == [(len(migrations.MIGRATIONS),)]
 
 
 @pytest.mark.stack

@@ -12,9 +12,9 @@ from rich.console import Console
 from infra.local.child import ChildRecord, State
 from infra.observe import Observed
 from infra.view import View, opportunity_line, screen, short_ids, status_line, ticket_line, waiting_words
-from schemas.records import Metric, Sample
+from schemas.records import Metric, Opportunity, Sample
 from tests.unit.sinks.make import ticket
-from tests.unit.trading import opportunity
+from tests.unit.trading import opportunity, opportunity_leg
 
 CONDITION = "0x" + "0123456789abcdef" * 4
 NAMES = ("us-kafka", "eu-kafka", "influxd", "postgres", "mirrormaker", "venue-kalshi", "venue-polymarket", "detector")
@@ -56,9 +56,12 @@ def seen(opportunities: int = 30, tickets: int = 30) -> Observed:
 
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (80, 40), (120, 45), (160, 60), (40, 20)])
-def test_the_screen_fits(width: int, height: int) -> None:
+@pytest.mark.parametrize("legs", [2, 64])
+def test_the_screen_fits(width: int, height: int, legs: int) -> None:
     console = Console(record=True, width=width, height=height, force_terminal=True, file=io.StringIO())
-    console.print(screen(seen(), children(), {"detector": 4}, width - 1, height - 1))
+    observed = seen()
+    observed.last_opportunities.extend(wide(legs, 123_456) for _ in range(5))
+    console.print(screen(observed, children(), {"detector": 4}, width - 1, height - 1))
     lines = console.export_text().splitlines()
     assert all(len(line) <= width for line in lines)
     if width >= 80:
@@ -166,6 +169,36 @@ def test_lines() -> None:
     assert (
         waiting_words({"detector": 2, "mirror eu to us": 1}) == "records waiting: 2 for detector, 1 for mirror eu to us"
     )
+
+
+def wide(legs: int, annualised_ppm: int = 0) -> Opportunity:
+    """An opportunity whose basket has that many legs."""
+    made = opportunity(legs=[opportunity_leg("polymarket", 100 + number) for number in range(legs)])
+    return replace(made, annualised_ppm=annualised_ppm)
+
+
+def test_an_opportunity_says_its_yearly_return_where_it_is_known() -> None:
+    assert "net $0.500000  10.00" in opportunity_line(opportunity())
+    assert "net $0.500000 (12.3% a year)  10.00" in opportunity_line(replace(opportunity(), annualised_ppm=123_456))
+    assert "(-0.5% a year)" in opportunity_line(replace(opportunity(), annualised_ppm=-5_000))
+    assert "(162,060% a year)" in opportunity_line(replace(opportunity(), annualised_ppm=1_620_600_000))
+
+
+def test_a_wide_basket_shows_its_first_legs() -> None:
+    assert opportunity_line(wide(3)).endswith("  NO 0.0100 polymarket + NO 0.0101 polymarket + NO 0.0102 polymarket")
+    assert opportunity_line(wide(4)).endswith(" + NO 0.0102 polymarket + 1 leg")
+    assert opportunity_line(wide(64)).endswith(" + NO 0.0102 polymarket + 61 legs")
+
+
+def test_where_there_is_less_room_the_return_goes_first_and_then_the_legs() -> None:
+    whole = opportunity_line(wide(6, 123_456))
+    assert whole.endswith("NO 0.0102 polymarket + 3 legs")
+    assert opportunity_line(wide(6, 123_456), len(whole)) == whole
+    without = whole.replace(" (12.3% a year)", "")
+    assert opportunity_line(wide(6, 123_456), len(whole) - 1) == without
+    fewer = without.replace(" + NO 0.0102 polymarket + 3 legs", " + 4 legs")
+    assert opportunity_line(wide(6, 123_456), len(without) - 1) == fewer
+    assert opportunity_line(wide(6, 123_456), 1).endswith("10.00 contracts  NO 0.0100 polymarket + 5 legs")
 
 
 def test_short_ids_leave_other_text_alone() -> None:

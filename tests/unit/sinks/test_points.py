@@ -81,15 +81,30 @@ def test_an_opportunity_keeps_its_money_and_its_latency() -> None:
         "revision": 0,
         "quantity": 100,
         "payout": 1_000_000,
-        "gross": 20_000,
+        "gross": 22_222,
         "fees": 7_655,
         "net": 12_345,
         "peak_net": 12_345,
         "time_ns": NOW_NS,
         "cause_api_response_ns": NOW_NS - 2_000_000,
+        "depth_cost": 10,
+        "gas": 1_000,
+        "basis": 200,
+        "settlement_risk": 22,
+        "time_value": 1_000,
+        "capital": 985_433,
+        "annualised_ppm": 650_000,
+        "survived_ns": 0,
         "detection_latency_us": 3_000,
     }
     assert 0 <= point.time - NOW_NS < SPREAD_NS
+
+
+def test_a_closing_keeps_how_long_it_survived() -> None:
+    made = opportunity(revision=4, event="closed", time_ns=NOW_NS + 2_500, survived_ns=2_500)
+    point = read_line(opportunity_line(made, sink_record(made)))
+    assert point.tags["event"] == "closed"
+    assert point.fields["survived_ns"] == 2_500
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ import pytest
 
 from schemas.records import Record
 from sinks.migrations import MIGRATIONS
+from sinks.postgres import TABLE_OF, PostgresTask
 from sinks.tables import ANALYSES, EXECUTIONS, OPPORTUNITIES, TABLES, TICKETS, Table
-from tests.unit.sinks.make import analysis, execution, opportunity, ticket
+from tests.unit.sinks.make import NOW_NS, analysis, execution, opportunity, ticket
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
@@ -19,9 +20,29 @@ def test_columns_are_the_fields_of_the_record_in_order(table: Table) -> None:
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 def test_every_column_is_made_by_a_migration(table: Table) -> None:
-    (statement,) = [text for text in MIGRATIONS if text.startswith(f"CREATE TABLE {table.name} (")]
+    starts = (f"CREATE TABLE {table.name} (", f"ALTER TABLE {table.name}\n")
+    statements = " ".join(text for text in MIGRATIONS if text.startswith(starts))
     for name, kind in table.columns.items():
-        assert f" {name} {kind} " in statement
+        assert f" {name} {kind} NOT NULL" in statements or f" {name} {kind} PRIMARY KEY" in statements
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_rows_are_told_apart_by_what_a_migration_made_unique(table: Table) -> None:
+    target = ", ".join(table.index or table.key)
+    made = (f"PRIMARY KEY ({target})", f"CREATE UNIQUE INDEX {table.name}_key ON {table.name} ({target})")
+    whole = f" {table.key[0]} text PRIMARY KEY"
+    assert any(words in text for text in MIGRATIONS for words in made) or any(whole in text for text in MIGRATIONS)
+    assert f"ON CONFLICT ({target})" in table.merge_statement()
+
+
+@pytest.mark.parametrize("table", [OPPORTUNITIES, ANALYSES], ids=lambda table: table.name)
+def test_columns_that_came_later_have_a_default(table: Table) -> None:
+    added = "".join(text for text in MIGRATIONS if text.startswith(f"ALTER TABLE {table.name}\n"))
+    later = [name for name in table.columns if f"ADD COLUMN {name} " in added]
+    assert later == list(table.columns)[-len(later) :]
+    for name in later:
+        default = "''" if table.columns[name] == "text" else "0"
+        assert f"ADD COLUMN {name} {table.columns[name]} NOT NULL DEFAULT {default}," in added
 
 
 @pytest.mark.parametrize(
@@ -46,6 +67,12 @@ def test_keys_and_versions() -> None:
     assert TICKETS.version_of(row) == 3
     assert OPPORTUNITIES.key_of(OPPORTUNITIES.row(opportunity(2, revision=4))) == ("opportunity-2", 4)
     assert EXECUTIONS.version_of(EXECUTIONS.row(execution())) == 0
+    assert ANALYSES.key_of(ANALYSES.row(analysis(3))) == ("test-group", NOW_NS + 3, "test-basket", "fees")
+
+
+def test_every_topic_of_a_table_is_read() -> None:
+    assert {TABLE_OF[topic].name for topic in PostgresTask.topics} == {table.name for table in TABLES}
+    assert TABLE_OF["analysis"] is ANALYSES
 
 
 @pytest.mark.parametrize(
