@@ -87,6 +87,7 @@ class Detection:
         self._partition = partition
         self._gates = gates
         self._freshness_ns = None if gates.bare else gates.freshness_ns
+        self._skew_ns = 0 if gates.bare else gates.skew_ns
         self._groups: dict[str, GroupWatch] = {}
         self._markets: dict[tuple[Venue, str], Market] = {}
         self._states: dict[tuple[Venue, str], MarketState] = {}
@@ -324,7 +325,7 @@ class Detection:
             freshness_ns = self._freshness_ns
             was_stale = freshness_ns is not None and now - state.confirmed_ns > freshness_ns
             state.confirmed_ns = confirmed_ns
-            return was_stale or self._gates.skew_ns > 0
+            return was_stale or self._skew_ns > 0
         return False
 
     # -- decisions -----------------------------------------------------------------------------------------------
@@ -383,7 +384,7 @@ class Detection:
         if watch.waits():
             return _WAITS
         gates = self._gates
-        obstacle = watch.obstacle(self._now, self._freshness_ns, gates.skew_ns)
+        obstacle = watch.obstacle(self._now, self._freshness_ns, self._skew_ns)
         crosses = watch.crosses()
         if obstacle is not None:
             if crosses:
