@@ -1,6 +1,7 @@
 """Baskets of many markets, and why a candidate is none, by hand-made stories."""
 
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
@@ -266,7 +267,7 @@ def crossing(bench: Bench, edge: int = 1) -> Analysis:
     return one
 
 
-def gates(**pricing: int) -> Gates:
+def gates(**pricing: Any) -> Gates:
     return replace(GATES, pricing=Pricing(**pricing))
 
 
