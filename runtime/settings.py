@@ -113,6 +113,7 @@ class DetectorSettings(LimitSettings):
     void_ppm: int = Field(1000, ge=0, le=1_000_000, description="a void's probability, where no evidence says")
     mismatch_ppm: int = Field(1000, ge=0, le=1_000_000, description="that venues settle apart, where no evidence says")
     gas_microdollars: int = Field(0, ge=0, description="on-chain cost of each Polymarket leg")
+    limit_void_dollars: int = Field(250, ge=1, description="what a void may take from one opportunity's payout")
     basis_ppm: int = Field(0, ge=0, description="of Polymarket's costs: from dollars to pUSD and back, millionths")
     detector_web_port: int = Field(6066, ge=1, le=65535, description="Faust's own pages, on 127.0.0.1")
 

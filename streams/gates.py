@@ -19,6 +19,6 @@ def gates_of(settings: DetectorSettings, *, bare: bool = False) -> Gates:
             gas=settings.gas_microdollars,
             basis_ppm=settings.basis_ppm,
         ),
-        limits=SizeLimits(settings.limit_group_contracts, settings.limit_venue_dollars),
+        limits=SizeLimits(settings.limit_group_contracts, settings.limit_venue_dollars, settings.limit_void_dollars),
         bare=bare,
     )

@@ -399,7 +399,9 @@ class Detection:
             self._reject(watch, reason, leg, api_response_ns)
             return reason
         terms = self._terms(watch)
-        charges = terms.charges(None if gates.bare else most(offers, watch.basket.claims, gates.limits))
+        charges = terms.charges(
+            None if gates.bare else most(offers, watch.basket.claims, gates.limits, terms.shortfall)
+        )
         walk = walk_depth(offers, watch.basket.payout, 1 if gates.bare else gates.minimum_net, charges)
         if walk is not None:
             return Found(walk, waterfall_of(walk, terms, self._now), terms)

@@ -1,7 +1,8 @@
 """The most of a basket that may be bought at all: what an executor with nothing open would take.
 
 The bounds are those of `streams.core.risk`, so that no opportunity is sized beyond what its limits allow: contracts a
-group over all legs, and money a venue, counted as the worst that the orders can cost.
+group over all legs, and money a venue, counted as the worst that the orders can cost. A third bounds what a void may
+take, however unlikely it is.
 """
 
 from collections.abc import Sequence
@@ -17,21 +18,28 @@ from streams.core.risk import worst_order_cost
 
 @dataclass(frozen=True, slots=True)
 class SizeLimits:
-    """Whole contracts over all legs and whole dollars a venue that one opportunity may take; None: any number."""
+    """Whole contracts over all legs and whole dollars a venue that one opportunity may take, and whole dollars that it
+    may fall short of its payout should its event be voided; None: any number."""
 
     group_contracts: int | None = None
     venue_dollars: int | None = None
+    void_dollars: int | None = None
 
 
 UNLIMITED: Final = SizeLimits()
 
 
-def most(legs: Sequence[WalkLeg], claims: Sequence[Claim], limits: SizeLimits) -> int | None:
-    """The greatest quantity of each leg (1e-2 contract) within the limits; None when they do not bind."""
+def most(legs: Sequence[WalkLeg], claims: Sequence[Claim], limits: SizeLimits, shortfall: int = 0) -> int | None:
+    """The greatest quantity of each leg (1e-2 contract) within the limits; None when they do not bind.
+
+    `shortfall` is what a void takes from the payout of a contract (1e-4 dollar).
+    """
     depth = min(sum(quantity for _, quantity in leg.levels) for leg in legs)
     bound = depth
     if limits.group_contracts is not None:
         bound = min(bound, limits.group_contracts * QUANTITY_SCALE // len(legs))
+    if limits.void_dollars is not None and shortfall:
+        bound = min(bound, limits.void_dollars * MONEY_SCALE // shortfall)
     if limits.venue_dollars is not None:
         money = limits.venue_dollars * MONEY_SCALE
         for venue in {claim.venue for claim in claims}:

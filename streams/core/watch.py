@@ -100,7 +100,7 @@ class MarketState:
             best = self.board.best
             best[literal] = yes
             best[literal ^ 1] = no
-        self._offers: dict[Outcome, WalkLeg] = {}
+        self._offers: dict[Outcome, WalkLeg] | None = None
 
     def touch(self, outcome: Outcome) -> Touch:
         """The claim's best prices; of a side that is empty 0."""
@@ -114,6 +114,8 @@ class MarketState:
 
         Only with a book and a reference record, and always in the same way.
         """
+        if self._offers is None:
+            self._offers = {}
         found = self._offers.get(outcome)
         if found is None:
             assert self.book is not None

@@ -334,6 +334,10 @@ def test_limits() -> None:
     bench.quote("k0", 10, 50)
     [opened] = bench.quote("p0", 51, 90)
     assert opened.quantity == 450
+    bench = pair(replace(GATES, limits=SizeLimits(void_dollars=2)))
+    bench.quote("k0", 10, 50)
+    [opened] = bench.quote("p0", 51, 90)
+    assert opened.quantity == 222  # a void takes 0.90 a contract
 
 
 def test_stale_and_skew_and_a_malformed_ladder() -> None:

@@ -44,6 +44,13 @@ def test_money_is_counted_by_venue() -> None:
     assert most(offer, claims("polymarket", "polymarket"), SizeLimits(venue_dollars=1_101)) is None
 
 
+def test_what_a_void_may_take_is_bounded() -> None:
+    offer, two = legs([(5_000, 10_000)], [(4_000, 10_000)]), claims("kalshi", "polymarket")
+    assert most(offer, two, SizeLimits(void_dollars=30), shortfall=9_000) == 3_333
+    assert most(offer, two, SizeLimits(void_dollars=30), shortfall=3_000) is None
+    assert most(offer, two, SizeLimits(void_dollars=30)) is None
+
+
 def test_a_limit_below_the_smallest_order_leaves_nothing() -> None:
     assert most(legs([(5_000, 100)] * 1, [(5_000, 100)]), claims("kalshi", "kalshi"), SizeLimits(None, 0)) == 0
 
