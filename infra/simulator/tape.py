@@ -26,6 +26,7 @@ VENUES = ("kalshi", "polymarket")
 IDLE_CUT_NS = 2_000_000_000
 SHIPPED = Path(__file__).resolve().parents[2] / "tapes"
 GENERATED = "generated"
+PLANTED = "planted"
 
 
 class TapeError(Exception):
@@ -179,16 +180,19 @@ def parse_speed(text: str) -> float | None:
 
 
 def resolve(name_or_folder: str, cache: Path) -> Path:
-    """The folder of a tape: a shipped tape's name, ``generated`` (made in the cache when absent), or a path.
+    """The folder of a tape: a shipped name, a path, or ``generated`` or ``planted`` (made in the cache when absent).
 
     Raises:
         TapeError: it is neither, with the names that are known.
     """
-    # Imported here because the generator's own modules import this one.
+    # Imported here because the generators' own modules import this one.
     from infra.simulator.generate import ensure_generated
+    from infra.simulator.planted.generate import ensure_planted
 
     if name_or_folder == GENERATED:
         return ensure_generated(cache)
+    if name_or_folder == PLANTED:
+        return ensure_planted(cache)
     shipped = SHIPPED / name_or_folder
     if "/" not in name_or_folder and shipped.is_dir():
         return shipped
@@ -197,7 +201,7 @@ def resolve(name_or_folder: str, cache: Path) -> Path:
         return folder
     known = sorted(path.name for path in SHIPPED.iterdir() if path.is_dir()) if SHIPPED.is_dir() else []
     raise TapeError(
-        f"no tape named {name_or_folder!r} and no such folder; known names: {', '.join([*known, GENERATED])}"
+        f"no tape named {name_or_folder!r} and no such folder; known names: {', '.join([*known, GENERATED, PLANTED])}"
     )
 
 

@@ -408,9 +408,10 @@ class Detection:
         return self._reject_weighed(watch, offers, terms, charges, leg, api_response_ns)
 
     def _terms(self, watch: Watch) -> Terms:
+        if self._gates.bare:
+            return Terms(0, 0, 0, 0, (0,) * len(watch.states), 0, self._now)
         markets = [state.market for state in watch.states if state.market is not None]
-        pricing = FREE if self._gates.bare else self._gates.pricing
-        group = watch.family.group.record
+        group, pricing = watch.family.group.record, self._gates.pricing
         return terms_of(group, markets, watch.touches(), watch.true_sets, watch.basket.payout, pricing, self._now)
 
     def _reject(self, watch: Watch, obstacle: str, leg: int, api_response_ns: int) -> None:

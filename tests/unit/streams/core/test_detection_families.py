@@ -392,6 +392,7 @@ def test_bare_gates_leave_the_crossing_alone() -> None:
     strict = gates(gas=10**9, void_ppm=10**6, hurdle_ppm=10**6)
     bench = pair(
         replace(strict, bare=True, limits=SizeLimits(1, 1), minimum_net=10**9, skew_ns=1),
+        msgspec.structs.replace(PAIR, risk=SettlementRisk(void_ppm=10**6, mismatch_ppm=10**6)),
         fees=True, minimum_quantity=10**6, minimum_value=10**9, lot=7,
     )  # fmt: skip
     bench.feed(bench.book("k0", [], [(5_000, 10)], confirmed_ns=NOW - 3_600 * SECOND))
