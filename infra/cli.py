@@ -49,8 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _user_errors() -> tuple[type[Exception], ...]:
     from infra.decode import UnknownTopic
     from infra.groups import GroupFileError
+    from infra.groups_command import GroupsUsage
     from infra.rebuild import RebuildError
     from infra.rebuild_command import RebuildUsage
+    from infra.scan_command import ScanUsage
     from infra.status import NoStack
     from infra.up import USER_ERRORS
     from runtime.ranges import EmptyRange
@@ -62,8 +64,10 @@ def _user_errors() -> tuple[type[Exception], ...]:
         DeliveryFailed,
         UnknownTopic,
         GroupFileError,
+        GroupsUsage,
         RebuildUsage,
         RebuildError,
+        ScanUsage,
         EmptyRange,
         NoStack,
         *USER_ERRORS,
@@ -88,6 +92,7 @@ def parser() -> argparse.ArgumentParser:
     _add_topics(verbs.add_parser("topics", help="list or create the topics"))
     _add_groups(verbs.add_parser("groups", help="check, publish and decide on groups of markets"))
     _add_rebuild(verbs.add_parser("rebuild", help="build books again from raw frames, and check the published ones"))
+    _add_scan(verbs.add_parser("scan", help="every opportunity on a tape, as JSON lines"))
     decode = verbs.add_parser("decode", help="print a topic's records as JSON lines")
     decode.add_argument("topic")
     decode.add_argument("--from-beginning", action="store_true", help="existing records first")
@@ -121,6 +126,13 @@ def _add_rebuild(rebuild: argparse.ArgumentParser) -> None:
     rebuild.set_defaults(run=lambda options: rebuild_command.run(options, _bootstrap))
 
 
+def _add_scan(scan: argparse.ArgumentParser) -> None:
+    from infra import scan_command
+
+    scan_command.add_arguments(scan)
+    scan.set_defaults(run=scan_command.run)
+
+
 def _add_topics(topics: argparse.ArgumentParser) -> None:
     verbs = topics.add_subparsers(dest="what", required=True)
     verbs.add_parser("list", help="every topic of both clusters").set_defaults(run=_topics_list)
@@ -131,21 +143,9 @@ def _add_topics(topics: argparse.ArgumentParser) -> None:
 
 
 def _add_groups(groups: argparse.ArgumentParser) -> None:
-    verbs = groups.add_subparsers(dest="what", required=True)
-    for name, text in (("check", "read a group file and say what is wrong"), ("publish", "publish a group file")):
-        verb = verbs.add_parser(name, help=text)
-        verb.add_argument("file", type=Path)
-        verb.set_defaults(run=_groups_check if name == "check" else _groups_publish)
-        verb.add_argument("--data-dir", type=Path)
-    listing = verbs.add_parser("list", help="the published groups")
-    listing.add_argument("--data-dir", type=Path)
-    listing.set_defaults(run=_groups_list)
-    for name, status in (("approve", "approved"), ("block", "blocked")):
-        verb = verbs.add_parser(name, help=f"set groups to {status}")
-        verb.add_argument("group", nargs="*", help="names of groups")
-        verb.add_argument("--all", action="store_true", help="every published group")
-        verb.add_argument("--data-dir", type=Path)
-        verb.set_defaults(run=_groups_decide, status=status)
+    from infra import groups_command
+
+    groups_command.add_arguments(groups, _bootstrap)
 
 
 def _positive(text: str) -> int:
@@ -240,41 +240,6 @@ def _topics_create(options: argparse.Namespace) -> int:
             _bootstrap(region, options.data_dir), creations(region), replication_factor=options.replication_factor
         )
         print(f"{region}: {len(created)} topics created")
-    return 0
-
-
-def _groups_check(options: argparse.Namespace) -> int:
-    from infra.groups import read_groups
-
-    groups = read_groups(options.file)
-    print(f"{options.file}: {len(groups)} groups, {sum(len(group.members) for group in groups)} markets, no mistakes")
-    return 0
-
-
-def _groups_publish(options: argparse.Namespace) -> int:
-    from infra.groups import publish_groups, read_groups
-
-    count = publish_groups(_bootstrap("us", options.data_dir), read_groups(options.file))
-    print(f"{count} groups published as proposed: watched, not traded, until `dutchbook groups approve`")
-    return 0
-
-
-def _groups_list(options: argparse.Namespace) -> int:
-    from infra.groups import published_groups
-
-    for name, group in sorted(published_groups(_bootstrap("us", options.data_dir)).items()):
-        members = ", ".join(f"{member.venue} {member.market}" for member in group.members)
-        print(f"{group.status:9} {name}  {'/'.join(relation.kind for relation in group.relations)}: {members}")
-    return 0
-
-
-def _groups_decide(options: argparse.Namespace) -> int:
-    from infra.groups import set_status
-
-    if bool(options.group) == options.all:
-        raise UsageError("name the groups, or say --all")
-    changed = set_status(_bootstrap("us", options.data_dir), options.group, options.status)
-    print(f"{len(changed)} groups are now {options.status}")
     return 0
 
 

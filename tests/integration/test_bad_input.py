@@ -58,7 +58,7 @@ def test_a_group_file_with_a_typo(tape: Path, tmp_path: Path) -> None:
     played = dutchbook("up", "--tape", tape, "--data-dir", tmp_path / "data")
     for done in (checked, played):
         assert done.returncode == 2
-        assert f"{file}:1: unknown key 'relaton'" in done.stderr
+        assert f"{file}:2: unknown key 'relaton'" in done.stderr
     assert not (tmp_path / "data").exists()
 
 

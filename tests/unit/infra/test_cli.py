@@ -1,5 +1,6 @@
 """What is wrong with a command line is said in one clear line, with exit code 2, before anything is started."""
 
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,4 +126,57 @@ def test_a_group_file_is_checked_without_a_stack(capsys: pytest.CaptureFixture[s
     file = Path("groups.yaml")
     file.write_text("- group: g\n  relation: same\n  members:\n    - {venue: kalshi, market: A}\n    - kalshi\n")
     assert run("groups", "check", str(file)) == 2
-    assert "groups.yaml: a member must be a mapping, found 'kalshi'" in capsys.readouterr().err
+    assert "groups.yaml:5: a member must be a mapping, found 'kalshi'" in capsys.readouterr().err
+
+
+ELECTION = """\
+- group: election
+  relation: [exclusive, exhaustive]
+  members:
+    - {venue: kalshi, market: A}
+    - {venue: kalshi, market: B}
+    - {venue: kalshi, market: C}
+  evidence: {void_probability: 0.01, mismatch_probability: 0, void: {kalshi: last_price}}
+"""
+CHECKED = """\
+groups.yaml: 1 groups, 3 markets, no mistakes
+election  exclusive exhaustive: 3 markets, 3 possible outcomes, 5 baskets in 5 families
+  void probability 0.01, mismatch probability 0, void on kalshi: last price
+  0  kalshi A
+  1  kalshi B
+  2  kalshi C
+"""
+
+
+def test_what_follows_from_a_group_file_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("groups.yaml").write_text(ELECTION)
+    assert run("groups", "check", "groups.yaml") == 0
+    shown = capsys.readouterr().out
+    assert shown.splitlines()[0] == CHECKED.splitlines()[0]
+    assert re.sub(r"in \d famil(y|ies)", "", shown) == re.sub(r"in \d famil(y|ies)", "", CHECKED)
+    assert run("groups", "check", "groups.yaml", "--baskets") == 0
+    listed = capsys.readouterr().out.removeprefix(shown).splitlines()
+    assert listed == [
+        "  pays 1.0000  NO kalshi A + NO kalshi B",
+        "  pays 2.0000  NO kalshi A + NO kalshi B + NO kalshi C",
+        "  pays 1.0000  NO kalshi A + NO kalshi C",
+        "  pays 1.0000  YES kalshi A + YES kalshi B + YES kalshi C",
+        "  pays 1.0000  NO kalshi B + NO kalshi C",
+    ]
+
+
+def test_of_very_many_baskets_the_first_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    members = "".join(f"    - {{venue: kalshi, market: M{number}}}\n" for number in range(40))
+    Path("groups.yaml").write_text(f"- group: many\n  relation: exclusive\n  members:\n{members}")
+    assert run("groups", "check", "groups.yaml", "--baskets") == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert "  the first 200 baskets, family by family:" in shown
+    assert sum(line.startswith("  pays ") for line in shown) == 200
+
+
+def test_relations_that_clash_are_named_with_their_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    relations = "  relations:\n    - {relation: implies, members: [A, B]}\n    - {relation: implies, members: [B, A]}\n"
+    Path("groups.yaml").write_text(ELECTION.replace("  relation: [exclusive, exhaustive]\n", relations))
+    for arguments in (("check", "groups.yaml"), ("publish", "groups.yaml", "--data-dir", "/no/such")):
+        assert run("groups", *arguments) == 2
+    assert "groups.yaml: lines 3 and 4: group 'election': relations" in capsys.readouterr().err
