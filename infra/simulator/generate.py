@@ -26,9 +26,10 @@ from infra.simulator.metadata import (
 from infra.simulator.plant import FALSE_REASONS, TRUE, Plan, Planted, answer, plant
 from infra.simulator.walk import VENUES, Pair, Recorder, fill, step
 
-VERSION = 2
+VERSION = 3
 START_NS = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z
 SECOND = 1_000_000_000
+SETTLES = "2026-01-02T00:00:00Z"
 SERIES = "KXGEN"
 
 
@@ -95,7 +96,9 @@ def _pair(index: int, reason: str, seed: int, random: Random) -> Pair:
     ticker = f"{SERIES}-26JAN01-T{index:02d}"
     condition = "0x" + sha256(f"generated:{seed}:{index}".encode()).hexdigest()
     yes, no = (made_up_token(f"{condition}:{outcome}") for outcome in ("Yes", "No"))
-    market = PolymarketFacts(condition, yes, no, slug=f"generated-{index:02d}", question=f"Generated question {index}")
+    market = PolymarketFacts(
+        condition, yes, no, slug=f"generated-{index:02d}", question=f"Generated question {index}", end=SETTLES
+    )
     cheap = reason == "below_minimum_worth"
     tight = "polymarket" if cheap else VENUES[random.randrange(2)]
     wide = next(venue for venue in VENUES if venue != tight)
@@ -178,7 +181,7 @@ def _put(recorder: Recorder, edge: Planted, now: int, size: int) -> None:
 def _kalshi_rest(pairs: list[Pair]) -> dict[str, Any]:
     bodies: dict[str, Any] = {f"GET /trade-api/v2/series/{SERIES}": {"series": kalshi_series(SERIES, "Generated")}}
     for pair in pairs:
-        market = kalshi_market(pair.ticker, title=pair.market.question)
+        market = kalshi_market(pair.ticker, title=pair.market.question, settles=SETTLES)
         bodies[f"GET /trade-api/v2/markets/{pair.ticker}"] = {"market": market}
     return bodies
 

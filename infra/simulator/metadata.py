@@ -42,8 +42,12 @@ def kalshi_market(
     rules: str = "",
     open_time: str = OPENED,
     close_time: str = FAR_FUTURE,
+    settles: str = "",
 ) -> dict[str, Any]:
-    """A Kalshi market object with every required field, an empty book and ``step`` (1e-4 dollar) as its price grid."""
+    """A Kalshi market object with every required field, an empty book and ``step`` (1e-4 dollar) as its price grid.
+
+    ``settles`` is when its result is expected; empty: at its close.
+    """
     body: dict[str, Any] = {
         "ticker": ticker,
         "event_ticker": event_of(ticker),
@@ -55,7 +59,7 @@ def kalshi_market(
         "updated_time": open_time,
         "open_time": open_time,
         "close_time": close_time,
-        "expected_expiration_time": close_time,
+        "expected_expiration_time": settles or close_time,
         "latest_expiration_time": close_time,
         "settlement_timer_seconds": 60,
         "status": "active",
