@@ -6,7 +6,7 @@ BIN    := .venv/bin
 STACK_TESTS := $(wildcard tests/contract tests/integration tests/replay tests/faults)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo live test test-unit test-fidelity test-stack faults fidelity check bench lock clean clean-cache
+.PHONY: help setup setup-dev demo live test test-unit test-fidelity test-stack faults fidelity mutants check bench bench-peers lock clean clean-cache
 
 help: ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,14 @@ faults: setup-dev ## kill every process at several moments on both tapes (long)
 fidelity: setup-dev ## print the fault matrix of both venues (in process, in virtual time)
 	@$(BIN)/python -m tests.fidelity
 
+mutants: setup-dev build/mutmut/locked ## break the core in every way and see its tests fail (long; FILES="streams/core/..." for some files)
+	@$(BIN)/python -m tests.mutants $(FILES) $(if $(TESTS),--tests $(TESTS)) $(if $(FRESH),--fresh)
+
+build/mutmut/locked: infra/local/locks/mutants.txt
+	@rm -rf $(@D)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --target $(@D) -r $<
+	@touch $@
+
 check: setup-dev ## style, types, and which room may import which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -50,6 +58,9 @@ check: setup-dev ## style, types, and which room may import which
 
 bench: setup ## measure this machine: books per second, latencies
 	@$(BIN)/python -m bench
+
+bench-peers: setup ## measure this machine's peers and ours in one run (see docs/benchmarks.md; long at first)
+	@$(BIN)/python -m bench.peers
 
 lock: setup-dev ## resolve again and rewrite every lock file in infra/local/locks
 	@$(BIN)/python -m infra.local.lock

@@ -10,11 +10,21 @@ from typing import Any
 
 import pytest
 import structlog
-from hypothesis import settings
+from hypothesis import HealthCheck, Phase, settings
 
 # The same examples in every run; DUTCHBOOK_TEST_EXPLORE=1 looks for new ones.
 settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None)
+# `make mutants`: a failure is enough, its smallest example is not wanted, and a slow mutant is not a dead one.
+settings.register_profile(
+    "mutants",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    max_examples=50,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
 settings.load_profile("explore" if os.environ.get("DUTCHBOOK_TEST_EXPLORE") else "fixed")
 
 ENVIRONMENT = {

