@@ -4,8 +4,8 @@ Everything is as on the live road, one `Detection` per partition of groups inclu
 frames only: no answer to a command of ours is on it, so the proofs that the producers ask for are missing. Instead, a
 venue's frame of whatever kind proves every live book of that venue as of its receive time. The books are published
 again every `republish_ns` of event time with the newest proof, after the books of the frame that moves the time (it may
-be the one that ends an edge), and a venue's as soon as its feed comes back after a longer silence. So the legs of a feed that has been silent for longer
-than the freshness limit are stale, which the other venue's next frames notice.
+be the one that ends an edge), and a venue's as soon as its feed comes back after a longer silence. So the legs of a
+feed that has been silent for longer than the freshness limit are stale, which the other venue's next frames notice.
 
 Kalshi's markets close by the clock, when the event time passes their close time. A market whose first book comes later
 than that is open: the tape knows better than its REST bodies. `bare` gates ask for neither proofs nor close times.

@@ -229,12 +229,12 @@ class OpportunityLeg(Record, frozen=True, kw_only=True):
 class Opportunity(Record, frozen=True, kw_only=True):
     """A basket that pays more than it costs: opened, changed, closed, always under one id.
 
-    `quantity` contracts of every leg pay `payout` (money) and cost the sum of the legs; gross = payout - costs, of which
-    `depth_cost` is what deeper levels took beyond the best prices.
-    net = gross - fees - gas - basis - settlement_risk - time_value. `capital` is locked until `settles_ns`;
-    `annualised_ppm` is the yearly return on it before the time value, in millionths. `void_payout` is the worst payout
-    should the event be voided. `survived_ns` is the time since it opened, `peak_ns` when it was worth most. `cause` is
-    the index of the leg whose book caused this event, -1 when time did.
+    `quantity` contracts of every leg pay `payout` (money) and cost the sum of the legs; gross = payout - costs, of
+    which `depth_cost` is what deeper levels took beyond the best prices. net = gross - fees - gas - basis -
+    settlement_risk - time_value. `capital` is locked until `settles_ns`; `annualised_ppm` is the yearly return on it
+    before the time value, in millionths. `void_payout` is the worst payout should the event be voided. `survived_ns` is
+    the time since it opened, `peak_ns` when it was worth most. `cause` is the index of the leg whose book caused this
+    event, -1 when time did.
     """
 
     opportunity_id: str
