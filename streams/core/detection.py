@@ -358,11 +358,7 @@ class Detection:
         """Of a family of very many baskets the best one alone is open; an equal one that is open stays."""
         best: tuple[Watch, Found] | None = None
         verdicts: dict[str, Found | str] = {}
-        try:
-            choices = list(islice(family.choices(bare=self._gates.bare), CHOICES)) if family.crosses() else []
-        except LadderError:
-            choices = []
-        for watch in [*family.running.values(), *choices]:
+        for watch in [*family.running.values(), *self._choices(family)]:
             if watch.basket.basket_id in verdicts:
                 continue
             leg = -1 if state is None else watch.leg_of(state)
@@ -378,6 +374,17 @@ class Detection:
         if best is not None:
             leg = -1 if state is None else best[0].leg_of(state)
             self._decide(best[0], best[1], leg, api_response_ns, events)
+
+    def _choices(self, family: FamilyWatch) -> list[Watch]:
+        """The baskets of a large family to be weighed; up to where a ladder turns out to be malformed."""
+        chosen: list[Watch] = []
+        if family.crosses():
+            try:
+                for watch in islice(family.choices(self._now, self._freshness_ns, bare=self._gates.bare), CHOICES):
+                    chosen.append(watch)
+            except LadderError:
+                pass  # the basket with that ladder is the last of them, and says so when it is judged
+        return chosen
 
     def _judge(self, watch: Watch, leg: int, api_response_ns: int) -> Found | str:
         """A basket's best size now, or why there is none. A candidate that fails is sampled for the analysis topic."""

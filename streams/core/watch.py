@@ -15,7 +15,8 @@ UNPRICED: Final = 1 << 40
 """Stands for the price of a claim that cannot be bought: above any payout, however many claims are summed."""
 
 MANY: Final = 256
-"""Families of more baskets are not listed: of such a family only the best basket is looked for."""
+"""Families of more baskets of three and more claims are not listed: of such a family only the best basket is looked
+for."""
 
 _FREE: Final = FeeSchedule(model="none", taker_rate=0, maker_rate=0, exponent=0, balance_precision=0)
 
@@ -262,7 +263,7 @@ class FamilyWatch:
         self.literals = family.literals
         self.payout = family.payout * ONE
         self.exclusive = family.exclusive
-        self.many = family.size > MANY
+        self.many = family.size > MANY and len(set(family.literals)) == len(family.literals) > 2
         self.running: dict[str, Watch] = {}
         self._members: list[Watch] | None = None
 
@@ -281,28 +282,29 @@ class FamilyWatch:
             self._members = [watch for watch in watches if watch is not None]
         return self._members
 
-    def choices(self, *, bare: bool) -> Iterator[Watch]:
-        """The baskets of a family of `many` that are worth a look: from the cheapest claims on, each time with the next
-        dearer claim in place of the one that offers least, or without it (in an exclusive set). Raises LadderError."""
-        prices, claims_of = self.group.board.prices, self.group.claims
-        ranked = {
-            literal: sorted(claims_of[literal], key=lambda place: (prices[place[1]], place[0]))
-            for literal in self.literals
-        }
-        chosen = {literal: places[0] for literal, places in ranked.items() if prices[places[0][1]] < UNPRICED}
+    def choices(self, now_ns: int, freshness_ns: int | None, *, bare: bool) -> Iterator[Watch]:
+        """The baskets of a family of `many` that are worth a look; raises LadderError.
+
+        From the cheapest claims that can be used now on, each time with the next dearer claim in place of the one that
+        offers least, or without it (in an exclusive set).
+        """
+        prices = self.group.board.prices
+        ranked = {literal: self.group.ranked(literal, now_ns, freshness_ns) for literal in self.literals}
         if self.exclusive:
-            chosen = {literal: place for literal, place in chosen.items() if prices[place[1]] < ONE}
-        while len(chosen) >= 3 and (self.exclusive or len(chosen) == len(self.literals)):
+            ranked = {literal: places for literal, places in ranked.items() if places and prices[places[0][1]] < ONE}
+        if not all(ranked.values()):
+            return
+        chosen = {literal: places.pop(0) for literal, places in ranked.items()}
+        while len(chosen) >= 3:
             payout = (len(chosen) - 1) * ONE if self.exclusive else self.payout
-            watch = self.group.choice([place[0] for place in chosen.values()], payout, self)
+            watch = self.group.choice([claim for claim, _ in chosen.values()], payout, self)
             if watch is None or not watch.crosses():
                 return
             yield watch
             depths = watch.depths(bare=bare)
             shallow = min(chosen, key=lambda literal: (depths[chosen[literal][0]], literal))
-            dearer = ranked[shallow][ranked[shallow].index(chosen[shallow]) + 1 :]
-            if dearer and prices[dearer[0][1]] < ONE:
-                chosen[shallow] = dearer[0]
+            if ranked[shallow] and prices[ranked[shallow][0][1]] < ONE:
+                chosen[shallow] = ranked[shallow].pop(0)
             elif self.exclusive:
                 del chosen[shallow]
             else:
@@ -375,6 +377,16 @@ class GroupWatch:
         made = Watch(basket, found, family, self.compiled.true_sets(basket.claims))
         self._watches[basket.basket_id] = made
         return made
+
+    def ranked(self, literal: int, now_ns: int, freshness_ns: int | None) -> list[tuple[Claim, int]]:
+        """The claims that make a literal and can be bought now, with their cells, cheapest first."""
+        usable = [
+            (claim, cell)
+            for claim, cell in self.claims[literal]
+            if self.board.prices[cell] < UNPRICED
+            and self._states[claim.venue, claim.market].obstacle(now_ns, freshness_ns) is None
+        ]
+        return sorted(usable, key=lambda place: (self.board.prices[place[1]], place[0]))
 
     def choice(self, claims: Sequence[Claim], payout: int, family: FamilyWatch) -> Watch | None:
         """The watch of a basket of a large family."""

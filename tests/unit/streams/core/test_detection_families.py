@@ -232,6 +232,38 @@ def test_a_family_of_very_many_closes_with_its_legs() -> None:
     assert bench.open() == {}
 
 
+def test_a_silent_feed_does_not_hide_the_basket_of_the_other_venue() -> None:
+    """Polymarket asks less for everything but has not proved it for too long: Kalshi alone still makes 0.99."""
+    bench = large()
+    for number in range(9):
+        stale = bench.book(f"p{number}", [], [(500, 1_000)], confirmed_ns=NOW - 6 * SECOND)
+        bench.feed(stale)
+    assert bench.open() == {}
+    for number in range(9):
+        bench.feed(bench.book(f"k{number}", [(100, 1_000)], [(1_100, 1_000)], confirmed_ns=NOW))
+    assert list(bench.open()) == ["|".join(f"kalshi/k{number}/yes" for number in range(9))]
+
+
+def test_a_large_event_that_lost_a_market_to_another_group_goes_on_without_it() -> None:
+    bench = Bench(event(9, both=True))
+    bench.detection.on_group(group("h", ("kalshi", "k8"), ("polymarket", "p8")))
+    for number in range(8):
+        bench.quote(f"k{number}", 14, 15)
+    open_ = bench.open()
+    assert list(open_.values()) == [1_200_000]
+    assert "|".join(f"kalshi/k{number}/no" for number in range(8)) in open_
+
+
+def test_however_many_equal_markets_every_pair_that_crosses_is_found() -> None:
+    markets = [*names(18), *names(18, "polymarket")]
+    bench = Bench(group("g", *markets))
+    for venue, name in markets:
+        bench.quote(name, 40 if venue == "kalshi" else 45, 46)
+    assert bench.open() == {}
+    bench.quote("k3", 40, 44)
+    assert set(bench.open()) == {f"kalshi/k3/yes|polymarket/p{number}/no" for number in range(18)}
+
+
 def test_a_restored_basket_of_a_large_family_goes_on() -> None:
     bench = large()
     [one] = bench.quote("p3", 1, 2)
