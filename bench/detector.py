@@ -7,7 +7,7 @@ opportunities, acknowledgements, commits. Nothing else runs but the broker and t
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,7 +29,7 @@ from infra.local.parts import Parts
 from infra.local.services import kafka
 from runtime.kafka import create_topics
 from schemas.codec import decode_books, encode
-from schemas.records import Journal
+from schemas.records import Group, Journal, Market
 from schemas.topics import creations, venue_topic
 
 GROUP: Final = "dutchbook-detector"
@@ -50,12 +50,14 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One saturated run of the detector."""
+    """One saturated run of the detector: what it did, the journal it wrote, and where what it was given began."""
 
     books_per_s: float
     opportunity_events: int
     detector_cores: float
     broker_cores: float
+    journal: list[Journal]
+    begin: dict[Place, int]
 
 
 def loads(books: int) -> list[Load]:
@@ -79,29 +81,29 @@ async def measure(parts: Parts, books: int, repeats: int, say: Callable[[str], N
 
 
 async def _measure(here: Ground, books: int, repeats: int, say: Callable[[str], None]) -> list[Figure]:
-    await asyncio.to_thread(_prepare, here)
+    await asyncio.to_thread(prepare, here, *references())
     prepared = await asyncio.to_thread(loads, books)
-    await _run(here, prepared[0], "detector-warm-up")
+    await run(here, prepared[0], "detector-warm-up")
     figures = []
     for load in prepared:
         runs = []
         for repeat in range(repeats):
-            run = await _run(here, load, f"detector-{len(load.records)}-{repeat}")
-            say(f"detector, {load.name}: {run.books_per_s:,.0f} books/s")
-            runs.append(run)
-        rates = [{f"books through the detector, {load.name}": run.books_per_s} for run in runs]
-        cores = [{"- detector process": run.detector_cores, "- broker": run.broker_cores} for run in runs]
-        events = [{"- opportunity events": float(run.opportunity_events)} for run in runs]
+            done = await run(here, load, f"detector-{len(load.records)}-{repeat}")
+            say(f"detector, {load.name}: {done.books_per_s:,.0f} books/s")
+            runs.append(done)
+        rates = [{f"books through the detector, {load.name}": done.books_per_s} for done in runs]
+        cores = [{"- detector process": done.detector_cores, "- broker": done.broker_cores} for done in runs]
+        events = [{"- opportunity events": float(done.opportunity_events)} for done in runs]
         section = "detector alone, saturated"
         figures += gather(section, "books/s", rates) + gather(section, "cores", cores)
         figures += gather(section, "events", events)
     return figures
 
 
-def _prepare(here: Ground) -> None:
+def prepare(here: Ground, groups: Sequence[Group], markets: Sequence[Market]) -> None:
+    """Create the topics and put groups and markets on theirs."""
     bootstrap = here.addresses.kafka_us
     create_topics(bootstrap, creations("us"))
-    groups, markets = references()
     with publishing(bootstrap) as publisher:
         for group in groups:
             publisher.publish("group", encode(group), key=group.group.encode())
@@ -109,7 +111,7 @@ def _prepare(here: Ground) -> None:
             publisher.publish(venue_topic("market", market.venue, "us"), encode(market), key=market.market.encode())
 
 
-async def _run(here: Ground, load: Load, name: str) -> Run:
+async def run(here: Ground, load: Load, name: str) -> Run:
     """Preload, start a fresh worker, wait until it has taken in everything, stop it."""
     bootstrap = here.addresses.kafka_us
     begin = await asyncio.to_thread(ends, bootstrap, BOOK_TOPICS)
@@ -134,6 +136,8 @@ async def _run(here: Ground, load: Load, name: str) -> Run:
         opportunity_events=sum(ended.values()) - sum(opportunities.values()),
         detector_cores=cores.get(name, 0.0),
         broker_cores=cores.get("us-kafka", 0.0),
+        journal=journal,
+        begin=begin | opportunities,
     )
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from runtime.ages import FeedAges
 from schemas.codec import encode
@@ -61,6 +61,13 @@ CLOCK_UNCERTAINTY_MS = _gauge("clock_uncertainty_ms", "The offset is known to pl
 CLOCK_STEPS = _counter("clock_steps", "Times that the two clocks were found to have jumped apart", "venue")
 BOOKS_CONSUMED = _counter("books_consumed", "Books the detector took in", "topic")
 OPPORTUNITIES = _counter("opportunities", "Opportunity events emitted", "event")
+OPPORTUNITY_SURVIVAL = Histogram(
+    "opportunity_survival_seconds",
+    "Seconds from an opportunity's opening to its closing",
+    namespace="dutchbook",
+    registry=REGISTRY,
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600),
+)
 TICKETS = _counter("tickets", "Tickets by the state they reached", "state")
 ORDERS = _counter("orders", "Orders sent", "venue")
 EXECUTIONS = _counter("executions", "Executions by kind", "venue", "kind")

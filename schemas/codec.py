@@ -15,6 +15,7 @@ import msgspec
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
 from schemas import records
+from schemas.book_reader import read_books
 from schemas.records import Book, Record
 
 MARKER: Final = b"\xc3\x01"
@@ -105,6 +106,10 @@ def encode_books(books: list[Book]) -> bytes:
 
 def decode_books(data: bytes) -> list[Book]:
     """Decode a value of a book topic; raises DecodeError."""
+    if data[:HEADER_SIZE] == _BOOK.header:
+        books = read_books(data, HEADER_SIZE)
+        if books is not None:
+            return books
     name, value = _read(data)
     if name != "book":
         raise DecodeError(f"expected books, found a {name} record")

@@ -1,9 +1,9 @@
-"""What every Faust app of ours shares: its settings, in-order acknowledgement, and a watch on its progress.
+"""What every Faust app of ours shares: its settings, its life, in-order acknowledgement, and a watch on its progress.
 
 Faust acknowledges an event even when the agent raised, and commits past an event that is still in flight when later
-ones are acknowledged first (faust-streaming issue 606). So every agent here takes its events without automatic
-acknowledgement and hands them to `OrderedAcks`, which acknowledges strictly in order, and only when everything that
-was emitted for the event has been delivered.
+ones are acknowledged first (faust-streaming issue 606). So the agents here take fetches without automatic
+acknowledgement (`streams.consumer`), and every input is handed to `OrderedAcks`, which acknowledges strictly in order,
+and only when everything that was emitted for it has been delivered.
 """
 
 import asyncio
@@ -11,22 +11,31 @@ import os
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import faust
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from runtime import kafka, logs
+from runtime.health import HeartbeatSender
+from runtime.metrics import MetricReporter
 from runtime.settings import KafkaSettings, Settings, SettingsError, load
+from streams.consumer import FetchConsumer, FetchTransport
+from streams.reference import ReferenceFollower
 
 EXIT_SETTINGS: Final = 2
 EXIT_STALLED: Final = 70
 ANSWER_S: Final = 1.0
 SAID_EVERY: Final = 10
 """Of so many vain questions to the cluster one is logged."""
+FETCH_BYTES: Final = 256 * 1024
+"""Of each partition in a fetch: what one fetch brings is taken in before the event loop turns to the next."""
+TURN: Final = 128
+"""Records that are taken in before the event loop may do something else."""
 
 S = TypeVar("S", bound=Settings)
 
@@ -72,7 +81,7 @@ def make_app(name: str, settings: KafkaSettings, web_port: int) -> Any:
         broker_request_timeout=20.0,
         broker_commit_interval=0.5,
         stream_wait_empty=False,
-        stream_buffer_maxsize=4096,
+        consumer_max_fetch_size=FETCH_BYTES,
         consumer_auto_offset_reset="earliest",
         web_bind="127.0.0.1",
         web_host="127.0.0.1",
@@ -82,6 +91,9 @@ def make_app(name: str, settings: KafkaSettings, web_port: int) -> Any:
 
 class _PatientApp(faust.App):  # type: ignore[misc]
     """A worker that waits for its cluster: Faust itself ends when no broker answers while it starts."""
+
+    def _new_transport(self) -> FetchTransport:
+        return FetchTransport(self.conf.broker_consumer, self)
 
     async def on_first_start(self) -> None:
         log, host = logs.get(process=self.conf.id), self.conf.broker[0]
@@ -106,12 +118,39 @@ def _answers(client: Consumer) -> bool:
     return True
 
 
+class Input(Protocol):
+    """What can be acknowledged: a record, or a run of records."""
+
+    def ack(self) -> object:
+        """Say that it is done with; on the event loop's thread."""
+
+
+class Received:
+    """One record as an agent gets it. `message` has `topic`, `partition`, `offset` and `value`."""
+
+    __slots__ = ("_consumer", "message")
+
+    def __init__(self, message: Any, consumer: FetchConsumer) -> None:
+        self.message = message
+        self._consumer = consumer
+
+    @property
+    def value(self) -> bytes | None:
+        """The record's value."""
+        value: bytes | None = self.message.value
+        return value
+
+    def ack(self) -> None:
+        """This record and all before it in its partition are done with."""
+        self._consumer.acknowledge(self.message.topic, self.message.partition, self.message.offset + 1)
+
+
 class Token:
-    """One event waiting for its deliveries. `done_one` may be called from any thread."""
+    """One input waiting for its deliveries. `done_one` may be called from any thread."""
 
     __slots__ = ("_event", "_left", "_lock", "_owner", "_sealed")
 
-    def __init__(self, owner: "OrderedAcks", event: Any) -> None:
+    def __init__(self, owner: "OrderedAcks", event: Input) -> None:
         self._owner = owner
         self._event = event
         self._left = 0
@@ -119,7 +158,7 @@ class Token:
         self._lock = threading.Lock()
 
     def expect(self, count: int = 1) -> None:
-        """The event is not acknowledged before `count` more deliveries."""
+        """The input is not acknowledged before `count` more deliveries."""
         with self._lock:
             self._left += count
 
@@ -150,15 +189,15 @@ class Token:
 
 
 class OrderedAcks:
-    """Acknowledges events strictly in the order they were added. `add` and the acknowledgements run on the loop."""
+    """Acknowledges inputs strictly in the order they were added. `add` and the acknowledgements run on the loop."""
 
     def __init__(self) -> None:
         self._waiting: deque[Token] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._scheduled = False
 
-    def add(self, event: Any) -> Token:
-        """Register the next event; its Token must be sealed once all its deliveries are expected."""
+    def add(self, event: Input) -> Token:
+        """Register the next input; its Token must be sealed once all its deliveries are expected."""
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
         token = Token(self, event)
@@ -172,7 +211,7 @@ class OrderedAcks:
             self._loop.call_soon_threadsafe(self._acknowledge)
 
     def forget(self) -> None:
-        """Drop everything that waits: after a revocation the events come again, here or elsewhere."""
+        """Drop everything that waits: after a revocation the inputs come again, here or elsewhere."""
         self._waiting.clear()
 
     def __len__(self) -> int:
@@ -187,8 +226,8 @@ class OrderedAcks:
 class ProgressWatch:
     """Ends the process when records of a partition wait and none is processed: Faust's consumers may stall.
 
-    They are known to after broker trouble. `processed` is called for every event; a thread compares every assigned
-    partition with the cluster's end offsets.
+    They are known to after broker trouble. `processed` is called as records are taken in; a thread compares every
+    assigned partition with the cluster's end offsets.
     """
 
     def __init__(self, bootstrap: str, group: str, topics: Sequence[str], *, limit_s: float = 20.0) -> None:
@@ -205,7 +244,7 @@ class ProgressWatch:
         self._thread.start()
 
     def processed(self, topic: str, partition: int, offset: int) -> None:
-        """An event was taken in."""
+        """Everything up to this offset was taken in."""
         self._moved[topic, partition] = (offset + 1, time.monotonic())
 
     def assigned(self, partitions: set[tuple[str, int]]) -> None:
@@ -232,3 +271,159 @@ class ProgressWatch:
         except KafkaException:  # a broker that is down is no stall of ours
             return False
         return bool(high > max(position, low))
+
+
+class Edge(ABC):
+    """The worker around a core: everything that waits, reads a clock or sends, and the life of it.
+
+    `take` is what a worker does. Whenever partitions are assigned, `begin` makes ready for them, and nothing is taken
+    in before; `let_go` ends what was when they are revoked.
+    """
+
+    def __init__(
+        self, name: str, kafka_settings: KafkaSettings, inputs: Sequence[str], references: Sequence[str]
+    ) -> None:
+        self.name = name
+        self._bootstrap = kafka_settings.kafka_us
+        self._log = logs.configure(name)
+        self._publisher = kafka.Publisher(self._bootstrap, f"dutchbook-{name}")
+        self._dead_letters = kafka.DeadLetters(self._publisher, name, ratio=0.2, run=100)
+        self._follower = ReferenceFollower(self._bootstrap, references)
+        self._acks = OrderedAcks()
+        self._watch = ProgressWatch(self._bootstrap, f"dutchbook-{name}", inputs)
+        self._ready = asyncio.Event()
+        self._generation = 0
+        self._started = False
+        self._reporters = (
+            HeartbeatSender(name, "us", self._send),
+            MetricReporter(name, "us", self._send),
+        )
+
+    # -- what a worker is ----------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def take(self, event: Any) -> None:
+        """One record of an input topic. Raises only when the worker cannot go on."""
+
+    @abstractmethod
+    def refresh(self) -> None:
+        """Take in what the reference topics brought since the last call; called before every turn."""
+
+    @abstractmethod
+    def know(self, message: Message) -> None:
+        """One record that a reference topic had before this worker started. Not on the event loop's thread."""
+
+    @abstractmethod
+    async def begin(self, partitions: set[tuple[str, int]]) -> None:
+        """Make ready for what is assigned; everything of an assignment before is forgotten."""
+
+    @abstractmethod
+    def let_go(self) -> None:
+        """End what was assigned. Everything that is published here is delivered before the partitions leave."""
+
+    # -- its life ------------------------------------------------------------------------------------------------
+
+    async def assigned(self, partitions: set[tuple[str, int]]) -> None:
+        """Start at first, and begin with the partitions."""
+        self._ready.clear()
+        self._generation += 1
+        if not self._started:
+            await asyncio.to_thread(self._start)
+        self._acks.forget()
+        self._watch.assigned(partitions)
+        await self.begin(partitions)
+        self._ready.set()
+
+    async def revoked(self) -> None:
+        """Let go: another worker, or this one anew, takes over."""
+        self._ready.clear()
+        self._generation += 1
+        self.let_go()
+        self._acks.forget()
+        await asyncio.to_thread(self._publisher.flush)
+
+    async def stop(self) -> None:
+        """Deliver what is under way and end the threads."""
+        for reporter in self._reporters if self._started else ():
+            await asyncio.to_thread(reporter.stop)
+        await asyncio.to_thread(self._follower.stop)
+        await asyncio.to_thread(self._publisher.flush)
+        await asyncio.sleep(0)  # what waited for a delivery is sent now
+        await asyncio.to_thread(self._publisher.close)
+
+    async def ready(self) -> None:
+        """Wait until what is assigned has begun: nothing is decided before."""
+        await self._ready.wait()
+
+    async def take_all(self, records: Sequence[Any], consumer: FetchConsumer) -> None:
+        """What one fetch brought, in turns that let the event loop live; when partitions move, the rest comes again."""
+        generation = self._generation
+        await self.ready()
+        for begin in range(0, len(records), TURN):
+            if generation != self._generation:
+                return
+            turn = records[begin : begin + TURN]
+            self.refresh()
+            for record in turn:
+                self.take(Received(record, consumer))
+            for (topic, partition), offset in {(one.topic, one.partition): one.offset for one in turn}.items():
+                self._watch.processed(topic, partition, offset)
+            await asyncio.sleep(0)
+
+    def _send(self, topic: str, key: bytes, value: bytes) -> None:
+        self._publisher.publish(topic, value, key=key)
+
+    def _start(self) -> None:
+        for message in self._follower.start_and_wait():
+            self.know(message)
+        for reporter in self._reporters:
+            reporter.start()
+        self._watch.start()
+        self._started = True
+
+
+E = TypeVar("E", bound=Edge)
+
+
+def serve(app: Any, topics: Sequence[str], make: Callable[[], E]) -> Callable[[], E]:
+    """Have the app's one agent feed an edge with these topics; returns what gives the edge, made at its first use.
+
+    What the edge cannot survive ends the worker, for the supervisor to start it afresh.
+    """
+    made: list[E] = []
+
+    def edge() -> E:
+        if not made:
+            made.append(make())
+        return made[0]
+
+    async def assigned(_app: Any, assigned: Any, **_: Any) -> None:
+        await edge().assigned({(place.topic, place.partition) for place in assigned})
+
+    async def revoked(_app: Any, _revoked: Any, **_: Any) -> None:
+        await edge().revoked()
+
+    async def shutdown(_app: Any, **_: Any) -> None:
+        await edge().stop()
+
+    async def feed(stream: Any) -> None:
+        worker = edge()
+        async for event in stream.noack().events():
+            app.consumer.took()
+            try:
+                await worker.take_all(event.value.records, app.consumer)
+            except Exception:
+                await give_up(app, worker.name)
+                raise
+
+    app.on_partitions_assigned.connect(assigned)
+    app.on_partitions_revoked.connect(revoked)
+    app.on_before_shutdown.connect(shutdown)
+    app.agent(app.topic(*topics, key_type=bytes, value_type=bytes), name=app.conf.id, concurrency=1)(feed)
+    return edge
+
+
+async def give_up(app: Any, name: str) -> None:
+    """End the worker; called while an exception is handled."""
+    logs.get(process=name).exception(f"the {name} cannot go on")
+    await app.crash(RuntimeError(name))

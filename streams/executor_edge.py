@@ -15,18 +15,15 @@ from typing import Any, Final
 
 from confluent_kafka import Message
 
-from runtime import kafka, logs, metrics
-from runtime.health import HeartbeatSender
-from runtime.metrics import MetricReporter
+from runtime import kafka, metrics
 from runtime.settings import MILLISECOND_NS, ExecutorSettings, KafkaSettings
 from schemas.codec import DecodeError, decode_record, encode
 from schemas.records import Control, Execution, Group, Opportunity, Order, Region, Ticket
 from schemas.topics import HOME, REGIONS, local_name, venue_topic
 from schemas.units import MONEY_SCALE
-from streams.app import OrderedAcks, ProgressWatch, Token
+from streams.app import Edge, Token
 from streams.core.legging import Decision, Executor, Rules
 from streams.core.risk import ControlRefused, Limits
-from streams.reference import ReferenceFollower
 
 OPPORTUNITY_TOPIC: Final = "opportunity"
 EXECUTION_TOPICS: Final = tuple(venue_topic("execution", venue, "us") for venue in HOME)
@@ -51,76 +48,34 @@ def rules_of(settings: ExecutorSettings) -> Rules:
     )
 
 
-class ExecutorEdge:
+class ExecutorEdge(Edge):
     """The worker around the core. All but starting and rebuilding runs on the event loop's thread."""
 
     def __init__(self, kafka_settings: KafkaSettings, settings: ExecutorSettings) -> None:
-        self._bootstrap = kafka_settings.kafka_us
-        self._log = logs.configure("executor")
-        self._publisher = kafka.Publisher(self._bootstrap, "dutchbook-executor")
-        self._dead_letters = kafka.DeadLetters(self._publisher, "executor", ratio=0.2, run=100)
-        self._follower = ReferenceFollower(self._bootstrap, [GROUP_TOPIC, *CONTROL_TOPICS])
+        super().__init__("executor", kafka_settings, EVENT_TOPICS, [GROUP_TOPIC, *CONTROL_TOPICS])
         self._core = Executor(rules_of(settings))
-        self._acks = OrderedAcks()
-        self._watch = ProgressWatch(self._bootstrap, "dutchbook-executor", EVENT_TOPICS)
-        self._ready = asyncio.Event()
-        self._generation = 0
         self._active = False
-        self._started = False
-        self._reporters = (
-            HeartbeatSender("executor", "us", self._send),
-            MetricReporter("executor", "us", self._send),
-        )
 
     # -- the life of a worker ------------------------------------------------------------------------------------
 
-    async def assigned(self, partitions: set[tuple[str, int]]) -> None:
+    async def begin(self, partitions: set[tuple[str, int]]) -> None:
         """Build the core anew when the events are ours, and send again what was never answered."""
-        self._ready.clear()
-        self._generation += 1
-        if not self._started:
-            await asyncio.to_thread(self._start)
-        self._acks.forget()
-        self._watch.assigned(partitions)
         self._active = any(topic in EVENT_TOPICS for topic, _ in partitions)
         if self._active:
             self._core = await asyncio.to_thread(self._rebuild)
             pending = self._core.pending_orders()
             self._send_orders(pending, None)
             self._log.info("events assigned", orders_sent_again=len(pending))
-        self._ready.set()
 
-    async def revoked(self) -> None:
-        """Let go: another worker, or this one anew, takes over from the topics."""
+    def let_go(self) -> None:
+        """Time no longer passes for what another worker takes over."""
         self._active = False
-        self._ready.clear()
-        self._generation += 1
-        self._acks.forget()
-        await asyncio.to_thread(self._publisher.flush)
-
-    async def stop(self) -> None:
-        """Deliver what is under way and end the threads."""
-        for reporter in self._reporters if self._started else ():
-            await asyncio.to_thread(reporter.stop)
-        await asyncio.to_thread(self._follower.stop)
-        await asyncio.to_thread(self._publisher.flush)
-        await asyncio.sleep(0)  # orders that waited for their ticket's delivery are sent now
-        await asyncio.to_thread(self._publisher.close)
-
-    async def ready(self) -> bool:
-        """Wait until the core knows everything that it must.
-
-        False when the topics were assigned anew meanwhile: the event in hand is of the time before, and it comes again.
-        """
-        generation = self._generation
-        await self._ready.wait()
-        return generation == self._generation
 
     def take(self, event: Any) -> None:
         """One record of an event topic. Raises only when the worker cannot go on."""
         message = event.message
         token = self._acks.add(event)
-        self.take_references()
+        self.refresh()
         try:
             decision = self._decide(message.topic, event.value or b"")
         except Exception as error:  # what the core cannot take is diverted, and the next event served
@@ -129,13 +84,12 @@ class ExecutorEdge:
             self._publish(decision, token)
             self._dead_letters.good()
         token.seal()
-        self._watch.processed(message.topic, message.partition, message.offset)
 
     def tick(self) -> None:
         """Once a second: take in references, report unanswered orders, and notice lost deliveries."""
         self._publisher.check()
         if self._active and self._ready.is_set():
-            self.take_references()
+            self.refresh()
             self._publish(self._core.on_time(time.time_ns()), None)
 
     # -- inputs --------------------------------------------------------------------------------------------------
@@ -146,12 +100,13 @@ class ExecutorEdge:
             return self._core.on_opportunity(decode_record(value, Opportunity), now_ns)
         return self._core.on_execution(decode_record(value, Execution), now_ns)
 
-    def take_references(self) -> None:
+    def refresh(self) -> None:
         """Take in the groups and controls that came since the last call."""
         for message in self._follower.drain():
-            self._take_reference(message)
+            self.know(message)
 
-    def _take_reference(self, message: Message) -> None:
+    def know(self, message: Message) -> None:
+        """A group or a control, new or removed."""
         topic, value = message.topic(), message.value()
         key = (message.key() or b"").decode(errors="replace")
         try:
@@ -203,18 +158,7 @@ class ExecutorEdge:
             topic = local_name(f"order.{order.venue}", "us", "us")
             self._publisher.publish(topic, encode(order), key=order.ticket_id.encode(), delivered=delivered)
 
-    def _send(self, topic: str, key: bytes, value: bytes) -> None:
-        self._publisher.publish(topic, value, key=key)
-
     # -- beginnings ----------------------------------------------------------------------------------------------
-
-    def _start(self) -> None:
-        for message in self._follower.start_and_wait():
-            self._take_reference(message)
-        for reporter in self._reporters:
-            reporter.start()
-        self._watch.start()
-        self._started = True
 
     def _rebuild(self) -> Executor:
         self._publisher.flush()
