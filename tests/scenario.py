@@ -19,10 +19,22 @@ from infra.local.stack import ALL_PORTS, Stack, StackOptions, unhealthy
 from infra.local.supervise import Supervisor
 from infra.simulator.tape import resolve
 from runtime.kafka import read_whole
+from runtime.settings import MILLISECOND_NS, DetectorSettings, load
 from schemas.codec import decode_books, decode_record
 from schemas.records import Book, Execution, Group, Journal, Market, Opportunity, Order, Record, Ticket
 from schemas.topics import HOME, venue_topic
-from tests.oracle import Expected, PartitionOracle
+from tests.exact import Assumptions, Limits
+from tests.oracle import (
+    DELAYS_NS,
+    OTHER_DELAY_NS,
+    Basket,
+    Expected,
+    PartitionOracle,
+    Rules,
+    basket_of,
+    emitted,
+    restored,
+)
 
 BOOK_TOPICS = [venue_topic("book", venue, "us") for venue in HOME]
 MARKET_TOPICS = [venue_topic("market", venue, "us") for venue in HOME]
@@ -32,7 +44,6 @@ ORDER_TOPICS = [f"order.{venue}" for venue in HOME]
 R = TypeVar("R", bound=Record)
 During = Callable[[Stack, Supervisor], Awaitable[None]]
 Place = tuple[str, int, int]
-Basket = tuple[tuple[str, str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +80,14 @@ class Outcome:
 
     def _replay(self, partition: int) -> Iterator[Expected]:
         entries = sorted((e for e in self.journal if e.partition == partition), key=lambda e: (e.epoch, e.position))
-        oracle = PartitionOracle(freshness_ns=5_000_000_000, minimum_net=1)
+        oracle = PartitionOracle(default_rules())
         for entry in entries:
             for item in entry.items:
                 if item.kind == "assign":
-                    fresh = PartitionOracle(oracle.freshness_ns, oracle.minimum_net)
+                    fresh = PartitionOracle(oracle.rules)
                     for o in self._open_before(json.loads(item.detail)["opportunity_offset"]):
                         if o.partition == partition:
-                            fresh.open[basket_of(o)] = "restored"
+                            fresh.open[basket_of(o)] = restored(o)
                     oracle = fresh
                 elif item.kind == "reference":
                     yield from self._reference(oracle, item.topic, item.offset)
@@ -104,9 +115,27 @@ class Outcome:
 
     def emitted_events(self) -> dict[Basket, list[Expected]]:
         """What the detector said, in the oracle's words, by basket."""
-        return by_basket(
-            Expected(o.event, basket_of(o), o.quantity, o.gross, o.fees, o.net) for o in self.opportunities
-        )
+        return by_basket(emitted(opportunity) for opportunity in self.opportunities)
+
+
+def default_rules() -> Rules:
+    """What the stack's detector is told: the settings that this process would give it."""
+    settings = load(DetectorSettings)
+    return Rules(
+        freshness_ns=settings.freshness_ms * MILLISECOND_NS,
+        minimum_net=settings.minimum_net_microdollars,
+        skew_ns=settings.skew_ms * MILLISECOND_NS,
+        assumed=Assumptions(
+            hurdle_ppm=settings.hurdle_ppm,
+            void_ppm=settings.void_ppm,
+            mismatch_ppm=settings.mismatch_ppm,
+            gas=settings.gas_microdollars,
+            basis_ppm=settings.basis_ppm,
+            delays_ns=DELAYS_NS,
+            other_delay_ns=OTHER_DELAY_NS,
+        ),
+        limits=Limits(settings.limit_group_contracts, settings.limit_venue_dollars, settings.limit_void_dollars),
+    )
 
 
 def by_basket(events: Iterable[Expected]) -> dict[Basket, list[Expected]]:
@@ -115,11 +144,6 @@ def by_basket(events: Iterable[Expected]) -> dict[Basket, list[Expected]]:
     for event in events:
         found.setdefault(event.basket, []).append(event)
     return found
-
-
-def basket_of(opportunity: Opportunity) -> Basket:
-    """The claims of an opportunity's basket, in order."""
-    return tuple(sorted((leg.venue, leg.market, leg.outcome) for leg in opportunity.legs))
 
 
 def play(

@@ -3,6 +3,7 @@
 from collections import Counter
 from itertools import pairwise
 
+from schemas.records import Opportunity
 from tests.scenario import BOOK_TOPICS, Outcome
 
 UNFINISHED = {"working", "unknown"}
@@ -46,15 +47,31 @@ def opportunities_are_well_formed(outcome: Outcome) -> None:
     revisions: dict[str, list[tuple[int, str]]] = {}
     for opportunity in outcome.opportunities:
         revisions.setdefault(opportunity.opportunity_id, []).append((opportunity.revision, opportunity.event))
-        assert opportunity.gross == opportunity.payout - sum(
-            leg.cost for leg in opportunity.legs if opportunity.quantity
-        )
-        assert opportunity.net == opportunity.gross - opportunity.fees
+        its_money_adds_up(opportunity)
     for events in revisions.values():
         assert [revision for revision, _ in events] == list(range(len(events)))
         kinds = [event for _, event in events]
         assert kinds[0] == "opened"
         assert all((after == "opened") == (before == "closed") for before, after in pairwise(kinds))
+
+
+def its_money_adds_up(one: Opportunity) -> None:
+    """The waterfall sums exactly from payout to net, no step of it gives anything, and a closing has none."""
+    steps = (one.fees, one.gas, one.basis, one.settlement_risk, one.time_value)
+    assert one.net == one.gross - sum(steps)
+    assert min(steps) >= 0
+    assert one.survived_ns == one.time_ns - one.opened_ns
+    if one.event == "closed":
+        assert one.quantity == one.payout == one.gross == one.capital == one.void_payout == one.settles_ns == 0
+        return
+    costs = [leg.cost for leg in one.legs]
+    assert one.gross == one.payout - sum(costs)
+    assert one.fees == sum(leg.fee for leg in one.legs)
+    assert one.capital == sum(costs) + one.fees + one.gas
+    assert one.depth_cost == sum(leg.cost - leg.best_price * one.quantity for leg in one.legs) >= 0
+    assert 0 <= one.void_payout <= one.payout
+    assert 0 < one.net <= one.peak_net
+    assert one.opened_ns <= one.peak_ns <= one.time_ns < one.settles_ns
 
 
 def every_input_was_journalled(outcome: Outcome) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from tests.oracle import basket_of
 from tests.replay import judge
-from tests.scenario import Outcome, basket_of, play
+from tests.scenario import Outcome, play
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -90,7 +91,7 @@ def test_the_generated_tape_has_its_planted_answer(outcome: Outcome) -> None:
         for answer in answers
         if answer["kind"] == "true"
     )
-    opened = Counter((basket_of(o), o.quantity, o.net) for o in outcome.opportunities if o.event == "opened")
+    opened = Counter((basket_of(o), o.quantity, o.gross - o.fees) for o in outcome.opportunities if o.event == "opened")
     assert planted
     assert opened == planted
     assert not [o for o in outcome.opportunities if o.event == "changed"]
