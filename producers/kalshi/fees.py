@@ -24,7 +24,10 @@ MAKER_RATES: Final = {
     "quadratic_with_combo_maker_fees": 35_000,
 }
 DIRECT_MEMBER_PRECISION: Final = 100
-NO_FEE: Final = FeeSchedule(model="none", taker_rate=0, maker_rate=0, exponent=0, balance_precision=100)
+NO_FEE: Final = FeeSchedule(
+    model="kalshi_quadratic", taker_rate=0, maker_rate=0, exponent=1, balance_precision=DIRECT_MEMBER_PRECISION
+)
+"""While fees are waived the balance is rounded all the same (Kalshi, "Fee Rounding")."""
 
 SETTLING_NS: Final = 60_000_000_000
 """What a series or event says may be older than its answer by so much: a change this close before it is applied."""

@@ -15,6 +15,7 @@ from producers.kalshi.references import REMEMBERED_NS
 from producers.kalshi.rest import Rest
 from producers.resilience import RestError
 from runtime import metrics
+from schemas.fees import fill_fees
 from schemas.records import TickRange
 from tests.unit.producers.kalshi.venue import EVENT, NOW_NS, SERIES, Venue, market
 from tests.unit.producers.mutate import mutated
@@ -328,9 +329,10 @@ def test_a_fee_without_known_formula_keeps_the_market_out(fee_type: str) -> None
 
 def test_a_waiver_counts_until_it_ends_and_the_market_is_looked_at_again_then() -> None:
     waived = describe(Venue(market("X", fee_waiver_expiration_time="2026-11-30T00:00:00Z"))).found["X"]
-    assert (waived.market.fee.model, waived.refresh_ns) == ("none", 1_795_996_800_000_000_000)
+    assert (waived.market.fee.taker_rate, waived.refresh_ns) == (0, 1_795_996_800_000_000_000)
+    assert fill_fees(waived.market.fee, [(5_000, 1_000_000), (50, 10_000)]) == (0, 50)  # the balance is still rounded
     over = describe(Venue(market("X", fee_waiver_expiration_time="2026-11-01T00:00:00Z"))).found["X"]
-    assert (over.market.fee.model, over.refresh_ns) == ("kalshi_quadratic", 0)
+    assert (over.market.fee.taker_rate, over.refresh_ns) == (70_000, 0)
 
 
 # The walk, the polls, the limits
