@@ -99,11 +99,12 @@ class Compiled:
 
     def baskets(self, limit: int = MAXIMUM_FAMILIES) -> list[Basket]:
         """Every basket once, in order of basket id; raises GroupError when there are more than `limit`."""
-        if self.size > 2 * limit:
-            raise GroupError(f"group {self.group!r}: {self.size:,} baskets, more than {limit:,}")
-        found = {basket.basket_id: basket for family in self.families for basket in self.members(family)}
-        if len(found) > limit:
-            raise GroupError(f"group {self.group!r}: {len(found):,} baskets, more than {limit:,}")
+        found: dict[str, Basket] = {}
+        for family in self.families:
+            for basket in self.members(family):
+                found[basket.basket_id] = basket
+                if len(found) > limit:
+                    raise GroupError(f"group {self.group!r}: {self.size:,} baskets, more than {limit:,}")
         return [found[basket_id] for basket_id in sorted(found)]
 
     def members(self, family: Family) -> Iterator[Basket]:
@@ -298,29 +299,26 @@ class _Finder:
         ]
         for parts in product(*choices):
             literals = tuple(literal for part in parts for literal in part)
-            if len(literals) < 3:
+            if len(literals) < 4:  # three that pay two are of an exclusive set
                 continue
             payout = self._guarantee(literals)
             if payout < 2 or (len(set(literals)) == len(literals) and any(set(literals) <= one for one in regular)):
                 continue
-            if self._is_minimal(literals, payout) and not self._is_divisible(literals, payout):
+            if not self._parts_pay(literals, payout):
                 yield literals, payout
 
     def _guarantee(self, literals: Sequence[int]) -> int:
         masks = [self._masks[literal] for literal in literals]
         return min(sum(mask >> outcome & 1 for mask in masks) for outcome in range(self._count))
 
-    def _is_minimal(self, literals: tuple[int, ...], payout: int) -> bool:
-        return all(self._guarantee(literals[:at] + literals[at + 1 :]) < payout for at in range(len(literals)))
-
-    def _is_divisible(self, literals: tuple[int, ...], payout: int) -> bool:
+    def _parts_pay(self, literals: tuple[int, ...], payout: int) -> bool:
+        """Whether a part of a set pays as much as all of it (it is not minimal), or two parts do side by side."""
         first, rest = literals[0], literals[1:]
         for count in range(len(rest)):
             for places in combinations(range(len(rest)), count):
                 one = (first, *(rest[at] for at in places))
                 other = [literal for at, literal in enumerate(rest) if at not in places]
-                least = self._guarantee(one)
-                if 0 < least < payout and least + self._guarantee(other) >= payout:
+                if self._guarantee(one) + self._guarantee(other) >= payout:
                     return True
         return False
 

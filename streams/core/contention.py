@@ -52,7 +52,7 @@ class Contention:
         for leg in opportunity.legs:
             if (leg.venue, leg.market) in self._worked:
                 return True
-            version, basket = self._bought.get((leg.venue, leg.market, leg.outcome), ((-1, -1), ""))
-            if basket != opportunity.basket and (leg.epoch, leg.sequence) <= version:
+            bought = self._bought.get((leg.venue, leg.market, leg.outcome))
+            if bought is not None and bought[1] != opportunity.basket and (leg.epoch, leg.sequence) <= bought[0]:
                 return True
         return False

@@ -259,7 +259,7 @@ class _Best:
             return
         for quantity in segment.candidates():
             ceiling = segment.ceiling(quantity)
-            if ceiling < self.net or (ceiling == self.net and segment.slope <= 0 and quantity > self.quantity):
+            if ceiling < self.net or (ceiling == self.net and quantity > self.quantity):
                 return
             if self.steps_left <= 0:
                 return
@@ -282,7 +282,7 @@ def _segments(legs: Sequence[WalkLeg], payout: int, first: int, charges: Charges
         fee_weight=PARTS + charges.fee_parts,
         fixed=charges.fixed * PARTS,
         lot=lcm(*(leg.lot for leg in legs)),
-        scale=_RATE_GRID * _CURVE ** max(1, *(fee_exponent(leg.fee) for leg in legs)),
+        scale=_RATE_GRID * _CURVE ** max(fee_exponent(leg.fee) for leg in legs),
     )
     last = charges.maximum_quantity
     places = [0] * len(legs)

@@ -27,12 +27,12 @@ Charges drift with time: they are taken when a basket is looked at, and a drift 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from heapq import heappop, heappush
-from itertools import islice
+from itertools import count, islice
 from typing import Final
 
-from msgspec.structs import replace as replaced
+from msgspec.structs import replace
 
 from schemas.fees import check_schedule
 from schemas.identity import opportunity_id
@@ -51,6 +51,7 @@ from streams.core.waterfall import Pricing, Terms, first_shortfall, terms_of, wa
 _NEVER: Final = 1 << 80
 _AT_ONCE: Final = -1
 _WAITS: Final = "waits"
+_GONE: Final = "edge gone"
 
 CHOICES: Final = 8
 """Baskets that are weighed of a family of very many, at most."""
@@ -117,7 +118,7 @@ class Detection:
         self._now = 0
         self._deadline = _AT_ONCE
         self._expiries: list[tuple[int, int, Open]] = []
-        self._serial = 0
+        self._serial = count()
         self._started = False
         self._homeless: dict[BasketKey, Open] = {}
         self._superseded: list[Opportunity] = []
@@ -179,7 +180,7 @@ class Detection:
             return []
         events: list[Opportunity] = []
         running = known.running()
-        emptied = replaced(known.record, members=(), relations=())
+        emptied = replace(known.record, members=())
         for other in sorted(self._hand_over(known.record, emptied)):
             self._wire(self._groups[other], self._groups[other].running(), events)
         self._move_open(GroupWatch(emptied, known.compiled), running, events)
@@ -192,11 +193,10 @@ class Detection:
     def _hand_over(self, before: Group | None, group: Group) -> set[str]:
         """Give each market that `group` named or names to the group that names it last; return the others touched."""
         touched = set()
-        keys = dict.fromkeys((member.venue, member.market) for member in group.members)
-        left = [(member.venue, member.market) for member in before.members] if before is not None else []
-        for key in [*keys, *(key for key in left if key not in keys)]:
+        members = [*group.members, *(before.members if before is not None else ())]
+        for key in dict.fromkeys((member.venue, member.market) for member in members):
             state = self._states.get(key)
-            owner = group.group if key in keys else self._owner(key)
+            owner = self._owner(key)
             if state is not None:
                 if state.group == owner:
                     continue
@@ -235,7 +235,7 @@ class Detection:
         for basket_id in sorted(running):
             watch = group.find(basket_id)
             if watch is None:
-                self._end(running[basket_id], reason, -1, 0, events)
+                self._end(running[basket_id], reason, self._moment(), events)
             else:
                 watch.begin(running[basket_id])
 
@@ -268,7 +268,7 @@ class Detection:
         try:
             compiled = compile_group(group.record, self._augmented(group.record))
         except GroupError:  # what is left of its relations allows too much: nothing of it is believed
-            compiled = compile_group(replaced(group.record, relations=()))
+            compiled = compile_group(replace(group.record, relations=()))
         made = self._groups[group.record.group] = GroupWatch(group.record, compiled)
         self._wire(made, running, events)
 
@@ -349,8 +349,7 @@ class Detection:
                     watches[watch.basket.basket_id] = watch
         for basket_id in sorted(watches):
             watch = watches[basket_id]
-            leg = -1 if state is None else watch.leg_of(state)
-            self._decide(watch, self._judge(watch, leg, api_response_ns), leg, api_response_ns, events)
+            self._decide(watch, self._judge(watch), state, api_response_ns, events)
 
     def _choose(
         self, family: FamilyWatch, state: MarketState | None, api_response_ns: int, events: list[Opportunity]
@@ -361,19 +360,16 @@ class Detection:
         for watch in [*family.running.values(), *self._choices(family)]:
             if watch.basket.basket_id in verdicts:
                 continue
-            leg = -1 if state is None else watch.leg_of(state)
-            verdict = verdicts[watch.basket.basket_id] = self._judge(watch, leg, api_response_ns)
+            verdict = verdicts[watch.basket.basket_id] = self._judge(watch)
             if not isinstance(verdict, str) and (best is None or verdict.net > best[1].net):
                 best = watch, verdict
         for basket_id, watch in sorted(family.running.items()):
             if best is None or watch is not best[0]:
-                leg = -1 if state is None else watch.leg_of(state)
                 verdict = verdicts[basket_id]
                 reason = verdict if isinstance(verdict, str) else "superseded"
-                self._decide(watch, reason, leg, api_response_ns, events)
+                self._decide(watch, reason, state, api_response_ns, events)
         if best is not None:
-            leg = -1 if state is None else best[0].leg_of(state)
-            self._decide(best[0], best[1], leg, api_response_ns, events)
+            self._decide(*best, state, api_response_ns, events)
 
     def _choices(self, family: FamilyWatch) -> list[Watch]:
         """The baskets of a large family to be weighed; up to where a ladder turns out to be malformed."""
@@ -386,7 +382,7 @@ class Detection:
                 pass  # the basket with that ladder is the last of them, and says so when it is judged
         return chosen
 
-    def _judge(self, watch: Watch, leg: int, api_response_ns: int) -> Found | str:
+    def _judge(self, watch: Watch) -> Found | str:
         """A basket's best size now, or why there is none. A candidate that fails is sampled for the analysis topic."""
         if watch.waits():
             return _WAITS
@@ -395,15 +391,15 @@ class Detection:
         crosses = watch.crosses()
         if obstacle is not None:
             if crosses:
-                self._reject(watch, obstacle, leg, api_response_ns)
+                self._reject(watch, obstacle)
             return obstacle
         if not crosses:
-            return "edge gone"
+            return _GONE
         try:
             offers = watch.offers(bare=gates.bare)
         except LadderError as error:
             reason = f"ladder malformed: {error}"
-            self._reject(watch, reason, leg, api_response_ns)
+            self._reject(watch, reason)
             return reason
         terms = self._terms(watch)
         charges = terms.charges(
@@ -412,7 +408,7 @@ class Detection:
         walk = walk_depth(offers, watch.basket.payout, 1 if gates.bare else gates.minimum_net, charges)
         if walk is not None:
             return Found(walk, waterfall_of(walk, terms, self._now), terms)
-        return self._reject_weighed(watch, offers, terms, charges, leg, api_response_ns)
+        return self._reject_weighed(watch, offers, terms, charges)
 
     def _terms(self, watch: Watch) -> Terms:
         if self._gates.bare:
@@ -421,40 +417,28 @@ class Detection:
         group, pricing = watch.family.group.record, self._gates.pricing
         return terms_of(group, markets, watch.touches(), watch.true_sets, watch.basket.payout, pricing, self._now)
 
-    def _reject(self, watch: Watch, obstacle: str, leg: int, api_response_ns: int) -> None:
-        word, _, detail = obstacle.partition(": ")
-        reason = "not live" if word == "leg not live" else word
+    def _reject(self, watch: Watch, obstacle: str) -> None:
+        reason, _, detail = obstacle.partition(": ")
         suppressed = self._sampler.take((watch.basket.group, watch.basket.basket_id, reason), self._now)
         if suppressed is not None:
-            moment = self._moment(leg, api_response_ns)
-            self._rejections.append(lives.rejected(watch, reason, detail, None, moment, suppressed))
+            self._rejections.append(lives.rejected(watch, reason, detail, None, self._moment(), suppressed))
 
-    def _reject_weighed(
-        self,
-        watch: Watch,
-        offers: tuple[WalkLeg, ...],
-        terms: Terms,
-        charges: Charges,
-        leg: int,
-        api_response_ns: int,
-    ) -> str:
+    def _reject_weighed(self, watch: Watch, offers: tuple[WalkLeg, ...], terms: Terms, charges: Charges) -> str:
         """Why a basket that crosses at the top does not pay. The answer costs a second walk, so a sample alone gets it;
         an opportunity that closes on it does too."""
         suppressed = self._sampler.take((watch.basket.group, watch.basket.basket_id, "worth"), self._now)
         if suppressed is None and watch.open is None:
-            return "edge gone"
+            return _GONE
         found: Found | None = None
         walk = walk_depth(offers, watch.basket.payout, -_NEVER, charges)
         if walk is None:
-            unlimited = replace(charges, maximum_quantity=None)
-            reason = "limits" if walk_depth(offers, watch.basket.payout, -_NEVER, unlimited) else "minimum size"
+            reason = "limits" if walk_depth(offers, watch.basket.payout, -_NEVER) else "minimum size"
         else:
             found = Found(walk, waterfall_of(walk, terms, self._now), terms)
             reason = first_shortfall(found.waterfall, self._gates.minimum_net)
         if suppressed is not None:
-            moment = self._moment(leg, api_response_ns)
-            self._rejections.append(lives.rejected(watch, reason, "", found, moment, suppressed))
-        return f"edge gone: {reason}"
+            self._rejections.append(lives.rejected(watch, reason, "", found, self._moment(), suppressed))
+        return f"{_GONE}: {reason}"
 
     def rejections(self) -> list[Analysis]:
         """The rejected candidates to be written since the last call: a sample, see `streams.core.sampling`."""
@@ -462,15 +446,20 @@ class Detection:
         return taken
 
     def _decide(
-        self, watch: Watch, verdict: Found | str, leg: int, api_response_ns: int, events: list[Opportunity]
+        self,
+        watch: Watch,
+        verdict: Found | str,
+        state: MarketState | None,
+        api_response_ns: int,
+        events: list[Opportunity],
     ) -> None:
         """Open, change, close, or leave it."""
         running = watch.open
         if isinstance(verdict, str):
             if running is not None and verdict != _WAITS:
-                self._end(running, verdict, leg, api_response_ns, events)
+                self._end(running, verdict, self._moment(watch, state, api_response_ns), events)
             return
-        moment = self._moment(leg, api_response_ns)
+        moment = self._moment(watch, state, api_response_ns)
         if running is None:
             identity, revision = self._identify(watch)
             running = Open(lives.opened(identity, revision, watch, verdict, moment))
@@ -487,12 +476,12 @@ class Detection:
         basket = watch.basket
         inputs = [(state.venue, state.name, state.epoch, state.sequence) for state in watch.states]
         identity = opportunity_id(basket.group, basket.basket_id, inputs)
-        ended, revision = self._ended.get((basket.group, basket.basket_id), ("", 0))
-        return identity, revision + 1 if ended == identity else 0
+        ended = self._ended.get((basket.group, basket.basket_id))
+        return identity, ended[1] + 1 if ended is not None and ended[0] == identity else 0
 
-    def _end(self, running: Open, reason: str, leg: int, api_response_ns: int, events: list[Opportunity]) -> None:
+    def _end(self, running: Open, reason: str, moment: Moment, events: list[Opportunity]) -> None:
         """Emit the closing of an open opportunity and let go of it."""
-        last = lives.closed(running.last, reason, self._moment(leg, api_response_ns))
+        last = lives.closed(running.last, reason, moment)
         events.append(last)
         running.ended = True
         self._ended[running.key] = (last.opportunity_id, last.revision)
@@ -500,7 +489,8 @@ class Detection:
             running.watch.end()
         self._homeless.pop(running.key, None)
 
-    def _moment(self, leg: int, api_response_ns: int) -> Moment:
+    def _moment(self, watch: Watch | None = None, state: MarketState | None = None, api_response_ns: int = 0) -> Moment:
+        leg = -1 if watch is None or state is None else watch.leg_of(state)
         return Moment(self._now, leg, api_response_ns, self._partition, self._epoch)
 
     # -- expiry --------------------------------------------------------------------------------------------------
@@ -512,8 +502,7 @@ class Detection:
         """
         if running.deadline_ns < 0 or deadline_ns < running.deadline_ns:
             running.deadline_ns = deadline_ns
-            self._serial += 1
-            heappush(self._expiries, (deadline_ns, self._serial, running))
+            heappush(self._expiries, (deadline_ns, next(self._serial), running))
             self._deadline = min(self._deadline, deadline_ns)
 
     def _expire(self, events: list[Opportunity]) -> None:
@@ -540,14 +529,14 @@ class Detection:
             else:
                 overdue.append((running.last.basket, running.last.group, reason, running))
         for _, _, reason, running in sorted(overdue, key=lambda one: one[:2]):
-            self._end(running, reason, -1, 0, events)
+            self._end(running, reason, self._moment(), events)
         self._deadline = self._expiries[0][0] if self._expiries else _NEVER
 
     def _start(self, events: list[Opportunity], freshness_ns: int) -> None:
         """At the epoch's first book: what was restored gets its deadline."""
         self._started = True
         for last in sorted(self._superseded, key=lambda one: (one.basket, one.opportunity_id)):
-            events.append(lives.closed(last, "superseded", self._moment(-1, 0)))
+            events.append(lives.closed(last, "superseded", self._moment()))
         restored = list(self._homeless.values())
         for group in self._groups.values():
             restored += [watch.open for watch in group.running() if watch.open is not None]

@@ -11,9 +11,6 @@ from schemas.units import RATE_SCALE
 
 MAXIMUM_MARKETS: Final = 64
 
-_EXACT: Final[dict[RelationKind, int]] = {"complement": 2}
-_LEAST: Final[dict[RelationKind, int]] = {"same": 2, "implies": 2, "exclusive": 2, "exhaustive": 2}
-
 
 class GroupError(ValueError):
     """A group that cannot be used; the message names the group and what is wrong with it.
@@ -63,12 +60,10 @@ def _check_relation(where: str, number: int, relation: Relation, members: int) -
             raise refuse(f"names member {index}, the group has {members}")
     if len(set(relation.members)) != len(relation.members):
         raise refuse("names a member twice")
-    exact = _EXACT.get(relation.kind)
-    if exact is not None and len(relation.members) != exact:
-        raise refuse(f"is between {exact} members, not {len(relation.members)}")
-    least = _LEAST.get(relation.kind, 0)
-    if len(relation.members) < least:
-        raise refuse(f"needs at least {least} members, not {len(relation.members)}")
+    if relation.kind == "complement" and len(relation.members) != 2:
+        raise refuse(f"is between 2 members, not {len(relation.members)}")
+    if len(relation.members) < 2:
+        raise refuse(f"needs at least 2 members, not {len(relation.members)}")
 
 
 def _check_risk(where: str, group: Group) -> None:

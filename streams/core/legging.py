@@ -236,7 +236,7 @@ class Executor:
         elif state.ticket is before:
             state.ticket = ticket
         if before is not None and before.state == ticket.state:
-            return Decision(tickets=(ticket,), orders=orders)
+            return Decision(tickets=(ticket,))
         alert = tickets.alert_for(ticket, now_ns)
         alerts = () if alert is None else (alert,)
         return Decision(tickets=(ticket,), orders=orders, alerts=alerts, reached=(ticket.state,))

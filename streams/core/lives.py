@@ -109,6 +109,10 @@ _STEPS: Final = (
     "annualised_ppm", "void_payout",
 )  # fmt: skip
 _NOTHING: Final = dict.fromkeys(("quantity", "payout", "settles_ns", *_STEPS), 0)
+_WEIGHED: Final = (
+    "quantity", "payout", "gross", "depth_cost", "fees", "gas", "basis", "settlement_risk", "time_value", "net",
+)  # fmt: skip
+"""The money that an analysis has, too."""
 
 
 def _money(found: Found) -> dict[str, int]:
@@ -156,24 +160,15 @@ def _leg(claim: Claim, state: MarketState, walked: WalkedLeg) -> OpportunityLeg:
 
 def rejected(watch: Watch, reason: str, detail: str, found: Found | None, moment: Moment, suppressed: int) -> Analysis:
     """The record of a candidate that crosses at the top and is none; `found` is its best size, if one was weighed."""
-    steps = {} if found is None else _money(found)
+    money = _NOTHING if found is None else _money(found)
     return Analysis(
         group=watch.basket.group,
         basket=watch.basket.basket_id,
         reason=reason,
         detail=detail,
-        quantity=steps.get("quantity", 0),
-        payout=steps.get("payout", 0),
-        gross=steps.get("gross", 0),
-        depth_cost=steps.get("depth_cost", 0),
-        fees=steps.get("fees", 0),
-        gas=steps.get("gas", 0),
-        basis=steps.get("basis", 0),
-        settlement_risk=steps.get("settlement_risk", 0),
-        time_value=steps.get("time_value", 0),
-        net=steps.get("net", 0),
         time_ns=moment.time_ns,
         suppressed=suppressed,
         partition=moment.partition,
         journal_epoch=moment.journal_epoch,
+        **{name: money[name] for name in _WEIGHED},
     )

@@ -13,7 +13,7 @@ that imply each other are `same`, and should be called so).
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, pairwise
 from typing import Final
@@ -49,12 +49,7 @@ class _TooMany(Exception):
 
 
 class _Impossible(ValueError):
-    """Relations that clash; `relations` are their indexes."""
-
-    def __init__(self, why: str, relations: Iterable[int] = ()) -> None:
-        super().__init__(why)
-        self.why = why
-        self.relations = tuple(sorted(set(relations)))
+    """Relations that clash, and why."""
 
 
 def possible_outcomes(group: Group, left_out: frozenset[int] = frozenset()) -> Outcomes:
@@ -63,11 +58,10 @@ def possible_outcomes(group: Group, left_out: frozenset[int] = frozenset()) -> O
     relations = [(number, relation) for number, relation in enumerate(group.relations) if number not in left_out]
     try:
         return _outcomes(relations, len(group.members))
-    except _Impossible as error:
-        clash = error.relations or _clash(relations, len(group.members))
+    except _Impossible:
+        clash, why = _clash(relations, len(group.members))
         named = " and ".join(f"{number} ({group.relations[number].kind})" for number in clash)
-        where = f"group {group.group!r}: relation{'s' if len(clash) > 1 else ''} {named}: " if clash else ""
-        raise GroupError(f"{where or f'group {group.group!r}: '}{error.why}", clash) from None
+        raise GroupError(f"group {group.group!r}: relations {named}: {why}", clash) from None
     except _TooMany:
         raise GroupError(f"group {group.group!r}: more than {MAXIMUM_OUTCOMES:,} possible outcomes") from None
 
@@ -75,12 +69,10 @@ def possible_outcomes(group: Group, left_out: frozenset[int] = frozenset()) -> O
 def _outcomes(relations: Sequence[tuple[int, Relation]], members: int) -> Outcomes:
     theory = _Theory(relations, members)
     found = list(theory.solutions())
-    if not found:
-        raise _Impossible("these cannot hold together")
     columns = [sum(1 << at for at, true in enumerate(found) if true >> literal & 1) for literal in theory.positive]
     everything = (1 << len(found)) - 1
     if any(column in (0, everything) for column in columns):
-        raise _Impossible("these leave a market only one possible result")
+        raise _Impossible("these leave a market only one possible result, or none")
     return _merged(theory, columns, len(found))
 
 
@@ -102,30 +94,16 @@ def _merged(theory: "_Theory", columns: Sequence[int], count: int) -> Outcomes:
 
 @dataclass(slots=True)
 class _Joined:
-    """Markets joined by `same` and `complement`: neighbours with whether they are opposite, and the relation."""
+    """Markets joined by `same` and `complement`: neighbours, each with whether it is the opposite (1) or the same."""
 
-    edges: dict[int, list[tuple[int, int, int]]] = field(default_factory=dict)
+    edges: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
 
-    def join(self, one: int, other: int, opposite: int, relation: int) -> None:
-        """Add what one relation says of two members; raises _Impossible when another says the contrary."""
-        path = self.path(one, other)
-        if path is not None and path[0] != opposite:
-            raise _Impossible("one says the contrary of the other", (path[1][0], relation))
-        self.edges.setdefault(one, []).append((other, opposite, relation))
-        self.edges.setdefault(other, []).append((one, opposite, relation))
-
-    def path(self, one: int, other: int) -> tuple[int, list[int]] | None:
-        """Whether two joined members are opposite, and the relations that say so; None when they are not joined."""
-        known: dict[int, tuple[int, list[int]]] = {one: (0, [])}
-        queue = deque([one])
-        while queue:
-            at = queue.popleft()
-            opposite, relations = known[at]
-            for neighbour, turned, relation in self.edges.get(at, ()):
-                if neighbour not in known:
-                    known[neighbour] = (opposite ^ turned, [*relations, relation])
-                    queue.append(neighbour)
-        return known.get(other)
+    def join(self, one: int, other: int, opposite: int) -> None:
+        """Add what a relation says of two members; raises _Impossible when those before it say the contrary."""
+        if self.component(one).get(other, opposite) != opposite:
+            raise _Impossible("one says the contrary of the other")
+        self.edges.setdefault(one, []).append((other, opposite))
+        self.edges.setdefault(other, []).append((one, opposite))
 
     def component(self, member: int) -> dict[int, int]:
         """Every member joined with `member`, itself included, and whether it is its opposite."""
@@ -133,7 +111,7 @@ class _Joined:
         queue = deque([member])
         while queue:
             at = queue.popleft()
-            for neighbour, turned, _ in self.edges.get(at, ()):
+            for neighbour, turned in self.edges.get(at, ()):
                 if neighbour not in known:
                     known[neighbour] = known[at] ^ turned
                     queue.append(neighbour)
@@ -144,24 +122,25 @@ class _Theory:
     """Relations as literals: what each literal implies, and the sets of which at least one is true."""
 
     def __init__(self, relations: Sequence[tuple[int, Relation]], members: int) -> None:
-        self._joined = _Joined()
-        for number, relation in relations:
+        joined = _Joined()
+        for _, relation in relations:
             if relation.kind in ("same", "complement"):
                 for one, other in pairwise(relation.members):
-                    self._joined.join(one, other, int(relation.kind == "complement"), number)
+                    joined.join(one, other, int(relation.kind == "complement"))
         self.literals: list[int | None] = [None] * members
         self._classes = 0
         for member in sorted({member for _, relation in relations for member in relation.members}):
             if self.literals[member] is None:
-                for joined, opposite in self._joined.component(member).items():
-                    self.literals[joined] = 2 * self._classes + opposite
+                for alike, opposite in joined.component(member).items():
+                    self.literals[alike] = 2 * self._classes + opposite
                 self._classes += 1
-        self.positive = range(0, 2 * self._classes, 2)
-        self._implied = [1 << literal for literal in range(2 * self._classes)]
+        self._every = range(2 * self._classes)
+        self.positive = self._every[::2]
+        self._implied = [0 for _ in self._every]
         self._sets: list[tuple[int, ...]] = []
-        self._arrows: dict[int, list[tuple[int, int]]] = {}
-        for number, relation in relations:
-            self._add(number, relation)
+        self._arrows: dict[int, list[int]] = {}
+        for _, relation in relations:
+            self._add(relation)
         self._close()
 
     def _literal(self, member: int) -> int:
@@ -169,14 +148,14 @@ class _Theory:
         assert literal is not None
         return literal
 
-    def _add(self, number: int, relation: Relation) -> None:
+    def _add(self, relation: Relation) -> None:
         literals = [self._literal(member) for member in relation.members]
         if relation.kind == "implies":
-            for (one, premise), (other, conclusion) in pairwise(zip(relation.members, literals, strict=True)):
-                self._refuse_circles(number, one, other, premise, conclusion)
+            for premise, conclusion in pairwise(literals):
+                self._refuse_circles(premise, conclusion)
                 self._imply(premise, conclusion)
-                self._arrows.setdefault(premise, []).append((conclusion, number))
-                self._arrows.setdefault(conclusion ^ 1, []).append((premise ^ 1, number))
+                self._arrows.setdefault(premise, []).append(conclusion)
+                self._arrows.setdefault(conclusion ^ 1, []).append(premise ^ 1)
         elif relation.kind == "exclusive":
             for one, other in combinations(literals, 2):
                 self._imply(one, other ^ 1)
@@ -189,39 +168,34 @@ class _Theory:
         self._implied[premise] |= 1 << conclusion
         self._implied[conclusion ^ 1] |= 1 << (premise ^ 1)
 
-    def _refuse_circles(self, number: int, one: int, other: int, premise: int, conclusion: int) -> None:
+    def _refuse_circles(self, premise: int, conclusion: int) -> None:
         if premise >> 1 == conclusion >> 1:
-            path = self._joined.path(one, other)
-            blamed = path[1][:1] if path is not None else []
             why = "one makes the markets the same" if premise == conclusion else "one makes the markets opposites"
-            raise _Impossible(f"{why}, the other says that one implies the other", (*blamed, number))
-        back = self._way(conclusion, premise)
-        if back:
-            raise _Impossible("the implications come back to where they began", (back[0], number))
+            raise _Impossible(f"{why}, the other says that one implies the other")
+        if premise in self._reached(conclusion):
+            raise _Impossible("the implications come back to where they began")
 
-    def _way(self, start: int, end: int) -> list[int]:
-        """The relations along the implications from one literal to another; empty when there is no way."""
-        known: dict[int, list[int]] = {start: []}
+    def _reached(self, start: int) -> set[int]:
+        """Every literal to which implications lead from one, itself included."""
+        reached = {start}
         queue = deque([start])
         while queue:
-            at = queue.popleft()
-            for literal, number in self._arrows.get(at, ()):
-                if literal not in known:
-                    known[literal] = [*known[at], number]
-                    queue.append(literal)
-        return known.get(end, [])
+            further = set(self._arrows.get(queue.popleft(), ())) - reached
+            reached |= further
+            queue.extend(further)
+        return reached
 
     def _close(self) -> None:
         """Let every literal imply all that follows: then a partial outcome without conflict can always go on, as far
         as pairs of literals are concerned."""
-        for middle in range(2 * self._classes):
+        for middle in self._every:
             beyond = self._implied[middle]
-            for literal in range(2 * self._classes):
+            for literal in self._every:
                 if self._implied[literal] >> middle & 1:
                     self._implied[literal] |= beyond
 
     def solutions(self) -> Iterator[int]:
-        """Every outcome as the set of its true literals, one bit each; raises _Impossible above the limits."""
+        """Every outcome as the set of its true literals, one bit each; raises _TooMany above the limits."""
         ends: dict[int, list[int]] = {}
         for literals in self._sets:
             ends.setdefault(max(literals) >> 1, []).append(sum({1 << literal for literal in literals}))
@@ -245,25 +219,27 @@ class _Theory:
                     stack.append((number + 1, true | 1 << literal, forced | implied))
 
 
-def _clash(relations: Sequence[tuple[int, Relation]], members: int) -> tuple[int, ...]:
-    """Two relations, or one, that cannot hold; where it takes more, the first and the last of as few as it takes."""
-    for size in (1, 2):
-        for chosen in combinations(relations, size):
-            if _fails(chosen, members):
-                return tuple(number for number, _ in chosen)
-    core = list(relations)
+def _clash(relations: Sequence[tuple[int, Relation]], members: int) -> tuple[tuple[int, int], str]:
+    """Two relations that cannot hold together, and why; where it takes more, the first and the last of as few as it
+    takes. One alone can always hold."""
+    core: Sequence[tuple[int, Relation]] = relations
+    for pair in combinations(relations, 2):
+        if _complaint(pair, members):
+            core = pair
+            break
     for relation in relations:
         fewer = [one for one in core if one is not relation]
-        if _fails(fewer, members):
+        if _complaint(fewer, members):
             core = fewer
-    return (core[0][0], core[-1][0])
+    return (core[0][0], core[-1][0]), _complaint(core, members)
 
 
-def _fails(relations: Sequence[tuple[int, Relation]], members: int) -> bool:
+def _complaint(relations: Sequence[tuple[int, Relation]], members: int) -> str:
+    """Why relations cannot hold together; empty when they can, or allow so much that it cannot be told."""
     try:
         _outcomes(relations, members)
-    except _Impossible:
-        return True
+    except _Impossible as error:
+        return str(error)
     except _TooMany:
-        return False
-    return False
+        return ""
+    return ""

@@ -19,8 +19,7 @@ class Sampler:
     def __init__(self) -> None:
         self._next_ns: dict[Key, int] = {}
         self._suppressed: dict[Key, int] = {}
-        self._second = -1
-        self._written = 0
+        self._second = self._written = 0
 
     def take(self, key: Key, now_ns: int) -> int | None:
         """None when this one is not written, else the number suppressed before it."""

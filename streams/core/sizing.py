@@ -5,8 +5,10 @@ group over all legs, and money a venue, counted as the worst that the orders can
 take, however unlikely it is.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final
 
 from schemas.records import Level, Venue
@@ -29,7 +31,7 @@ class SizeLimits:
 UNLIMITED: Final = SizeLimits()
 
 
-def most(legs: Sequence[WalkLeg], claims: Sequence[Claim], limits: SizeLimits, shortfall: int = 0) -> int | None:
+def most(legs: Sequence[WalkLeg], claims: Sequence[Claim], limits: SizeLimits, shortfall: int) -> int | None:
     """The greatest quantity of each leg (1e-2 contract) within the limits; None when they do not bind.
 
     `shortfall` is what a void takes from the payout of a contract (1e-4 dollar).
@@ -64,9 +66,6 @@ def _worst(venue: Venue, ladders: Sequence[Sequence[Level]], quantity: int) -> i
 
 
 def _price_at(levels: Sequence[Level], quantity: int) -> int:
-    """The price of the last contract when `quantity` is bought."""
-    for price, size in levels:
-        quantity -= size
-        if quantity <= 0:
-            return price
-    return levels[-1][0]
+    """The price of the last contract when `quantity` is bought, which the levels have."""
+    ends = list(accumulate(size for _, size in levels))
+    return levels[bisect_left(ends, quantity)][0]

@@ -35,7 +35,8 @@ class MarketState:
     """One market of a group: its reference record and the newest book with the place where it was first seen.
 
     `board` is the group's, where this market's YES stands at `cell` (an even place), its NO right after it. `literal`
-    is what its YES makes, `equals` the places of the claims of other markets that make the same.
+    is what its YES makes, `equals` the places of the claims of other markets that make the same. The families and
+    `equals` are there once a group is wired.
     """
 
     __slots__ = (
@@ -66,9 +67,9 @@ class MarketState:
         self.board = Board(1)
         self.cell = 0
         self.literal: int | None = None
-        self.equals: tuple[int, ...] = ()
-        self.families: list[FamilyWatch] = []
-        self.exclusive: list[FamilyWatch] = []
+        self.equals: tuple[int, ...]
+        self.families: list[FamilyWatch]
+        self.exclusive: list[FamilyWatch]
         self.forget()
 
     def forget(self) -> None:
@@ -88,7 +89,7 @@ class MarketState:
             if book.ask_count:
                 yes = read_long(ladder, 16 * bids)[0]
             if bids:
-                no = ONE - read_long(ladder, 0)[0]
+                no = ONE - read_long(ladder)[0]
         prices, cell, literal = self.board.prices, self.cell, self.literal
         prices[cell] = yes
         prices[cell + 1] = no
@@ -110,7 +111,7 @@ class MarketState:
         buy, against = (yes, no) if outcome == "yes" else (no, yes)
         return Touch(self.venue, buy if buy < UNPRICED else 0, ONE - against if against < UNPRICED else 0)
 
-    def offer(self, outcome: Outcome, *, bare: bool = False) -> WalkLeg:
+    def offer(self, outcome: Outcome, *, bare: bool) -> WalkLeg:
         """What the depth walk needs of a claim, made once a book; raises LadderError. `bare`: no fees, no minimums.
 
         Only with a book and a reference record, and always in the same way.
@@ -173,7 +174,7 @@ class Open:
 class Watch:
     """One basket of a group, wired to the states of its legs. `cells` are their places in the board's prices."""
 
-    __slots__ = ("basket", "cells", "family", "open", "prices", "states", "true_sets")
+    __slots__ = ("_legs", "basket", "cells", "family", "open", "prices", "states", "true_sets")
 
     def __init__(
         self,
@@ -186,10 +187,9 @@ class Watch:
         self.states = states
         self.family = family
         self.true_sets = true_sets
-        self.prices = states[0].board.prices
-        self.cells = tuple(
-            state.cell + (claim.outcome == "no") for state, claim in zip(states, basket.claims, strict=True)
-        )
+        self.prices = family.group.board.prices
+        self._legs = tuple(zip(states, basket.claims, strict=True))
+        self.cells = tuple(state.cell + (claim.outcome == "no") for state, claim in self._legs)
         self.open: Open | None = None
 
     def begin(self, running: Open) -> None:
@@ -231,18 +231,18 @@ class Watch:
 
     def offers(self, *, bare: bool) -> tuple[WalkLeg, ...]:
         """What the depth walk needs of each leg; raises LadderError."""
-        return tuple(
-            state.offer(claim.outcome, bare=bare) for state, claim in zip(self.states, self.basket.claims, strict=True)
-        )
+        return tuple(state.offer(claim.outcome, bare=bare) for state, claim in self._legs)
 
     def depths(self, *, bare: bool) -> dict[Claim, int]:
         """Contracts offered of each claim, all levels together (1e-2 contract); raises LadderError."""
-        offers = zip(self.basket.claims, self.offers(bare=bare), strict=True)
-        return {claim: sum(quantity for _, quantity in offer.levels) for claim, offer in offers}
+        return {
+            claim: sum(quantity for _, quantity in state.offer(claim.outcome, bare=bare).levels)
+            for state, claim in self._legs
+        }
 
     def touches(self) -> list[Touch]:
         """The best prices of each claim."""
-        return [state.touch(claim.outcome) for state, claim in zip(self.states, self.basket.claims, strict=True)]
+        return [state.touch(claim.outcome) for state, claim in self._legs]
 
     def leg_of(self, state: MarketState) -> int:
         """Which leg a market is, -1 when it is none."""
@@ -314,27 +314,24 @@ class FamilyWatch:
 class GroupWatch:
     """A group in force: its record, what it compiles to, and the families over the markets that it has now.
 
-    `claims` gives, for every literal, the claims that make it and their cells.
+    It has none until it is wired. `claims` gives, for every literal, the claims that make it and their cells.
     """
 
     def __init__(self, record: Group, compiled: Compiled) -> None:
         self.record = record
         self.compiled = compiled
-        self.board = Board(0)
-        self.claims: list[list[tuple[Claim, int]]] = []
-        self.families: list[FamilyWatch] = []
-        self._states: dict[tuple[Venue, str], MarketState] = {}
-        self._watches: dict[str, Watch] = {}
+        self.wire({})
 
     def wire(self, states: dict[tuple[Venue, str], MarketState]) -> None:
         """Put the group's families over the markets that it has; what was watched before is forgotten."""
         self._states = states
-        self._watches = {}
+        self._watches: dict[str, Watch] = {}
+        self._most_watches = 16 * MANY
         self.board = Board(len(states), len(self.compiled.claims))
         for number, state in enumerate(states.values()):
             state.board, state.cell, state.families, state.exclusive = self.board, 2 * number, [], []
             state.literal, state.equals = None, ()
-        self.claims = []
+        self.claims: list[list[tuple[Claim, int]]] = []
         for literal, claims in enumerate(self.compiled.claims):
             places = [
                 (claim, states[claim.venue, claim.market].cell + (claim.outcome == "no"))
@@ -347,7 +344,7 @@ class GroupWatch:
                     state = states[claim.venue, claim.market]
                     state.literal = literal
                     state.equals = tuple(other for _, other in places if other != cell)
-        self.families = []
+        self.families: list[FamilyWatch] = []
         for family in () if self.record.status == "blocked" else self.compiled.families:
             self._add(FamilyWatch(family, self))
         for state in states.values():
@@ -379,19 +376,20 @@ class GroupWatch:
         return made
 
     def ranked(self, literal: int, now_ns: int, freshness_ns: int | None) -> list[tuple[Claim, int]]:
-        """The claims that make a literal and can be bought now, with their cells, cheapest first."""
+        """The claims that make a literal and that nothing stands against now, with their cells, cheapest first."""
         usable = [
             (claim, cell)
             for claim, cell in self.claims[literal]
-            if self.board.prices[cell] < UNPRICED
-            and self._states[claim.venue, claim.market].obstacle(now_ns, freshness_ns) is None
+            if self._states[claim.venue, claim.market].obstacle(now_ns, freshness_ns) is None
         ]
         return sorted(usable, key=lambda place: (self.board.prices[place[1]], place[0]))
 
     def choice(self, claims: Sequence[Claim], payout: int, family: FamilyWatch) -> Watch | None:
         """The watch of a basket of a large family."""
-        if len(self._watches) > 16 * MANY:  # choices come and go with the prices: keep what is open
-            self._watches = {watch.basket.basket_id: watch for watch in self.running()}
+        if len(self._watches) > self._most_watches:  # choices come and go with the prices: keep what others hold
+            kept = (watch for watch in self._watches.values() if watch.open is not None or not watch.family.many)
+            self._watches = {watch.basket.basket_id: watch for watch in kept}
+            self._most_watches = len(self._watches) + 16 * MANY
         return self.watch(self.compiled.basket(claims, payout), family)
 
     def find(self, basket_id: str) -> Watch | None:

@@ -21,9 +21,11 @@ over the outcomes, of the sum of what the true claims pay when voided. Shortfall
 *Mismatch.* Where a basket spans two venues, one of them may settle the same question differently, and a dollar a
 contract is lost. Within one venue there is nothing to mismatch.
 
-*Time.* The money comes back when the last leg settles: its `expected_settlement_ns`, else its `close_ns`, else now,
-if that is over, now; plus the delay of its category. It is counted in whole hours begun, so that a price does not
-change with every second. Each step is rounded up to a micro-dollar in such a way that the sum is exact.
+*Time.* The hurdle is charged on costs and fees (not on gas) at a rate for the time, rounded up to 1e-9. The money
+comes back when the last leg settles: its `expected_settlement_ns`, else its `close_ns`, else now, if that is over, now;
+plus the delay of its category. Time is counted in whole hours begun, so that a price does not change with every second.
+
+Each step is rounded up to a micro-dollar in such a way that the sum is exact.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -175,7 +177,6 @@ def waterfall_of(walk: Walk, terms: Terms, now_ns: int) -> Waterfall:
     basis_parts = sum(parts * cost for parts, cost in zip(terms.basis_parts, costs, strict=True))
     after_basis = (after_gas * PARTS - basis_parts) // PARTS
     after_risk = (after_gas * PARTS - basis_parts - terms.risk_parts * walk.quantity) // PARTS
-    before_time = after_risk
     locked_ns = max(1, terms.settles_ns - now_ns)
     return Waterfall(
         gross=walk.gross,
@@ -187,13 +188,14 @@ def waterfall_of(walk: Walk, terms: Terms, now_ns: int) -> Waterfall:
         time_value=after_risk - walk.net,
         net=walk.net,
         capital=capital,
-        annualised_ppm=before_time * RATE_SCALE * YEAR_NS // (capital * locked_ns) if capital else 0,
+        annualised_ppm=after_risk * RATE_SCALE * YEAR_NS // (capital * locked_ns) if capital else 0,
         void_payout=terms.void_payout * walk.quantity,
     )
 
 
 def first_shortfall(waterfall: Waterfall, minimum_net: int) -> str:
-    """The first step after which nothing is left (the analysis record's reason); "minimum net" where something is."""
+    """The first step after which nothing is left (the analysis record's reason); "minimum net" where something is, but
+    less than that, "" where it is enough."""
     left = waterfall.gross
     if left <= 0:
         return "minimum size"

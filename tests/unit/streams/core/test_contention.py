@@ -81,5 +81,12 @@ def test_a_claim_bought_for_another_basket_waits_for_a_newer_book(wanted: Opport
     assert not contention.blocks(offer("taken", wanted, leg("C", "no"))), "a basket has its own cool-down"
 
 
+def test_the_least_fill_counts() -> None:
+    contention, ticket = Contention(), open_ticket(TAKEN, 0)
+    least = msgspec.structs.replace(answer_to(orders(ticket)[0], "filled", 1), fill_quantity=1, book_sequence=1)
+    contention.bought(ticket, least)
+    assert contention.blocks(offer("wanted", leg("A", "yes")))
+
+
 def test_what_did_not_fill_took_nothing() -> None:
     assert not bought(epoch=3, sequence=7, quantity=0).blocks(offer("wanted", leg("A", "yes")))

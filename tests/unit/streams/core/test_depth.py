@@ -219,6 +219,7 @@ def test_the_limit_of_steps_keeps_the_result_within_the_grids(monkeypatch: pytes
     taken=st.integers(1, 500),
 )
 @example(polymarket(200), 5_000, [], 10)  # a tie, and one grid later a tie that goes the other way
+@example(kalshi(800, 7), 5_000, [], 1)  # a step costs 5,002, of which seven are the first multiple of 7
 def test_rounding_repeats_itself_after_a_period(
     schedule: FeeSchedule, price: int, before: list[Level], taken: int
 ) -> None:

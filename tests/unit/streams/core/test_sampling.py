@@ -1,3 +1,5 @@
+import pytest
+
 from streams.core import sampling
 from streams.core.sampling import INTERVAL_NS, PER_SECOND, Sampler
 
@@ -26,13 +28,14 @@ def test_kinds_and_baskets_do_not_count_for_one_another() -> None:
     assert sampler.take(("h", "basket 1", "fees"), START) == 0
 
 
-def test_so_many_a_second_and_no_more() -> None:
+@pytest.mark.parametrize("start", [0, SECOND, START])
+def test_so_many_a_second_and_no_more(start: int) -> None:
     sampler = Sampler()
-    taken = [sampler.take(key(number), START + number) for number in range(PER_SECOND + 5)]
+    taken = [sampler.take(key(number), start + number) for number in range(PER_SECOND + 5)]
     assert taken == [0] * PER_SECOND + [None] * 5
-    assert sampler.take(key(PER_SECOND), START + SECOND - 1) is None
-    assert sampler.take(key(PER_SECOND), START + SECOND) == 2
-    assert sampler.take(key(PER_SECOND + 1), START + SECOND) == 1
+    assert sampler.take(key(PER_SECOND), start + SECOND - 1) is None
+    assert sampler.take(key(PER_SECOND), start + SECOND) == 2
+    assert sampler.take(key(PER_SECOND + 1), start + SECOND) == 1
 
 
 def test_memory_is_bounded() -> None:

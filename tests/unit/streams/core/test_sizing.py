@@ -25,34 +25,49 @@ def ticket_leg(claim: Claim, quantity: int, limit_price: int) -> TicketLeg:
 
 
 def test_no_limits_do_not_bind() -> None:
-    assert most(legs([(4_000, 10**9)], [(5_000, 10**9)]), claims("kalshi", "polymarket"), UNLIMITED) is None
+    assert most(legs([(4_000, 10**9)], [(5_000, 10**9)]), claims("kalshi", "polymarket"), UNLIMITED, 0) is None
 
 
 def test_contracts_are_counted_over_all_legs() -> None:
     offer = legs([(4_000, 10_000)], [(5_000, 10_000)], [(100, 10_000)])
     three = claims("kalshi", "kalshi", "polymarket")
-    assert most(offer, three, SizeLimits(group_contracts=100)) == 3_333
-    assert most(offer, three, SizeLimits(group_contracts=299)) == 9_966
-    assert most(offer, three, SizeLimits(group_contracts=300)) is None
+    assert most(offer, three, SizeLimits(group_contracts=100), 0) == 3_333
+    assert most(offer, three, SizeLimits(group_contracts=299), 0) == 9_966
+    assert most(offer, three, SizeLimits(group_contracts=300), 0) is None
 
 
 def test_money_is_counted_by_venue() -> None:
     """At 0.50 with the dearest fee, 0.20 x 0.25 = 0.05: a contract counts 0.55, and Kalshi's rounding 0.32 an order."""
     offer = legs([(5_000, 100_000)], [(5_000, 100_000)])
-    assert most(offer, claims("kalshi", "polymarket"), SizeLimits(venue_dollars=100)) == 18_123
-    assert most(offer, claims("polymarket", "polymarket"), SizeLimits(venue_dollars=100)) == 9_090
-    assert most(offer, claims("polymarket", "polymarket"), SizeLimits(venue_dollars=1_101)) is None
+    assert most(offer, claims("kalshi", "polymarket"), SizeLimits(venue_dollars=100), 0) == 18_123
+    assert most(offer, claims("polymarket", "polymarket"), SizeLimits(venue_dollars=100), 0) == 9_090
+    assert most(offer, claims("polymarket", "polymarket"), SizeLimits(venue_dollars=1_101), 0) is None
+
+
+def test_a_limit_that_is_met_exactly_does_not_bind() -> None:
+    """0.55 x 17.60 contracts + 0.32 are ten dollars."""
+    dear = claims("kalshi", "polymarket")
+    assert most(legs([(5_000, 1_760)], [(100, 9_000)]), dear, SizeLimits(venue_dollars=10), 0) is None
+    assert most(legs([(5_000, 1_761)], [(100, 9_000)]), dear, SizeLimits(venue_dollars=10), 0) == 1_760
+    assert most(legs([(5_000, 9_000)], [(100, 9_000)]), dear, SizeLimits(venue_dollars=10), 0) == 1_760
+
+
+def test_every_contract_counts_at_the_price_of_the_last() -> None:
+    """A contract at 0.10 counts 0.118; the 1.01st would make all of them count 0.918 and come to more than a dollar."""
+    offer = legs([(1_000, 60), (1_000, 40), (9_000, 900)], [(100, 1_000)])
+    assert most(offer, claims("kalshi", "polymarket"), SizeLimits(venue_dollars=1), 0) == 100
+    assert most(offer, claims("kalshi", "polymarket"), SizeLimits(venue_dollars=2), 0) == 183
 
 
 def test_what_a_void_may_take_is_bounded() -> None:
     offer, two = legs([(5_000, 10_000)], [(4_000, 10_000)]), claims("kalshi", "polymarket")
     assert most(offer, two, SizeLimits(void_dollars=30), shortfall=9_000) == 3_333
     assert most(offer, two, SizeLimits(void_dollars=30), shortfall=3_000) is None
-    assert most(offer, two, SizeLimits(void_dollars=30)) is None
+    assert most(offer, two, SizeLimits(void_dollars=30), 0) is None
 
 
 def test_a_limit_below_the_smallest_order_leaves_nothing() -> None:
-    assert most(legs([(5_000, 100)] * 1, [(5_000, 100)]), claims("kalshi", "kalshi"), SizeLimits(None, 0)) == 0
+    assert most(legs([(5_000, 100)] * 1, [(5_000, 100)]), claims("kalshi", "kalshi"), SizeLimits(None, 0), 0) == 0
 
 
 ladders = st.lists(st.tuples(st.integers(1, 9_900), st.integers(1, 5_000)), min_size=1, max_size=4).map(
@@ -71,7 +86,7 @@ def test_an_executor_with_nothing_open_takes_that_much_and_not_a_hundredth_more(
 ) -> None:
     chosen = claims(*(venue for venue, _ in offer))
     depth = min(sum(size for _, size in levels) for _, levels in offer)
-    bound = most(legs(*(levels for _, levels in offer)), chosen, SizeLimits(contracts, dollars))
+    bound = most(legs(*(levels for _, levels in offer)), chosen, SizeLimits(contracts, dollars), 0)
 
     def allowed(quantity: int) -> bool:
         costs = {"kalshi": 0, "polymarket": 0}
