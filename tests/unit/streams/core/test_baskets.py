@@ -158,6 +158,7 @@ def test_true_sets_are_what_an_outcome_makes_true_at_least() -> None:
 SIZED = (
     group("g", *markets(3), relations=(("same", (0, 1, 2)),)),
     group("g", *markets(5), relations=RING),
+    group("g", *markets(6), relations=(*RING, *HUB[1:])),
     group("g", *markets(8), relations=(*RING, *HUB)),
     group("g", *markets(6), relations=(("exclusive", (0, 1, 2)), ("same", (0, 3, 4)), ("same", (1, 5)))),
     event(4, ["kalshi"]),
@@ -170,6 +171,7 @@ def test_the_size_of_a_family_is_the_number_of_its_baskets(one: Group) -> None:
     found = compile_group(one)
     sizes = [len({basket.basket_id for basket in found.members(family)}) for family in found.families]
     assert [family.size for family in found.families] == sizes
+    assert min(sizes) > 0
     assert sum(sizes) == found.size == len(found.baskets())
 
 

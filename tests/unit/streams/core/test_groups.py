@@ -33,7 +33,7 @@ def judged(**risk: object) -> Group:
         (group("g", A, relations=(("exhaustive", ()),)), "needs at least 2 members, not 0"),  # type: ignore[arg-type]
         (group("g", A, B, C, relations=(("complement", (0, 1, 2)),)), "is between 2 members, not 3"),  # type: ignore[arg-type]
         (group("g", A, relations=(("complement", (0,)),)), "is between 2 members, not 1"),  # type: ignore[arg-type]
-        (judged(void_ppm=1_000_001), "void_ppm 1000001 is no probability"),
+        (judged(void_ppm=1_000_001), "^group 'g': void_ppm 1000001 is no probability"),
         (judged(mismatch_ppm=-2), "mismatch_ppm -2 is no probability"),
         (judged(void_rules={"kalshi": "all"}), "void rule 'all' of kalshi is unknown"),
         (group("g", A, B, relations=(("equal", (0, 1)),)), ": this kind is unknown$"),  # type: ignore[arg-type]
