@@ -114,6 +114,12 @@ def test_a_price_just_within_makes_one(price: int) -> None:
     assert [order.limit_price for order in orders(open_ticket(one_leg(price), SECOND))] == [price]
 
 
+def test_the_smallest_quantity_makes_orders() -> None:
+    assert [order.quantity for order in orders(open_ticket(opportunity(quantity=1), SECOND))] == [1, 1]
+    with pytest.raises(BadOpportunity, match="^opportunity o1: 0 contracts of 2 legs$"):
+        open_ticket(opportunity(quantity=0), SECOND)
+
+
 def one_leg(price: int) -> Opportunity:
     return opportunity(legs=[opportunity_leg(limit_price=price)])
 
