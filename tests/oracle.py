@@ -147,24 +147,27 @@ def best_quantity(
     best: tuple[int, int, list[tuple[int, int]]] | None = None
     wanted = minimum_net * PARTS
     lot = lcm(*(leg.lot for leg in legs))
-    places, prices, most = [-1], [0], None
+    places, most, allowed, falls = [-1], None, False, False
     for quantity in range(lot, min(sum(size for _, size in leg.levels) for leg in legs) + 1, lot):
         totals = [order.total(quantity) for order in orders]
         if places != (at := [order.at for order in orders]):
             places, prices = at, [order.price() for order in orders]
             most = bounds.most(prices)
+            falls = per_contract <= sum(weight * price for weight, price in zip(weights, prices, strict=True))
         if most is not None and quantity > most:
             break
-        net = per_contract * quantity - costs.fixed * PARTS
-        for weight, (cost, fee) in zip(weights, totals, strict=True):
-            net -= weight * cost + fee_weight * fee
-        allowed = all(
+        allowed = allowed or all(  # neither quantity nor cost ever falls
             quantity >= leg.minimum_quantity and cost >= leg.minimum_value
             for leg, (cost, _) in zip(legs, totals, strict=True)
         )
-        if allowed and net >= wanted and (best is None or net > best[0]):
+        if not allowed:
+            continue
+        net = per_contract * quantity - costs.fixed * PARTS
+        for weight, (cost, fee) in zip(weights, totals, strict=True):
+            net -= weight * cost + fee_weight * fee
+        if net >= wanted and (best is None or net > best[0]):
             best = net, quantity, totals
-        if allowed and per_contract <= sum(weight * price for weight, price in zip(weights, prices, strict=True)):
+        if falls:
             reachable = net + fee_weight * sum(order.kept() for order in orders)
             if reachable < (wanted if best is None else best[0]):
                 break
