@@ -4,9 +4,6 @@ Outside the planted edges the two venues' books of a pair never cross, not even 
 goes by one frame of one venue while both books of the pair stand perfectly still for at least two seconds.
 """
 
-import os
-import shutil
-import tempfile
 from collections import Counter
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +11,7 @@ from random import Random
 from typing import Any
 
 from infra.simulator.frames import write_frames, write_json, write_yaml
+from infra.simulator.made import made_once
 from infra.simulator.metadata import (
     PolymarketFacts,
     clob_market,
@@ -72,24 +70,8 @@ def generate(
 
 
 def ensure_generated(cache_folder: Path, seed: int = 7) -> Path:
-    """The folder of the generated tape with this seed, made in the cache if it is not there yet.
-
-    It appears whole or not at all, also when two processes make it at once.
-    """
-    folder = cache_folder / f"generated-v{VERSION}-{seed}"
-    if folder.is_dir():
-        return folder
-    cache_folder.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=".generating-", dir=cache_folder))
-    try:
-        generate(draft, seed)
-        os.rename(draft, folder)  # noqa: PTH104 - must fail, not replace, when the other process was first
-    except OSError:
-        if not folder.is_dir():
-            raise
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    return folder
+    """The folder of the generated tape with this seed, made in the cache if it is not there yet."""
+    return made_once(cache_folder / f"generated-v{VERSION}-{seed}", lambda draft: generate(draft, seed))
 
 
 def _pair(index: int, reason: str, seed: int, random: Random) -> Pair:

@@ -4,9 +4,6 @@ Beside the files of every tape there are `labels.json`, what is true and what on
 books that the venues had at every moment, heard of or not: where an order would really have been filled.
 """
 
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -17,6 +14,7 @@ import msgspec
 
 from infra.simulator.exchange import plain_price
 from infra.simulator.frames import rfc3339, write_frames, write_json, write_yaml
+from infra.simulator.made import made_once
 from infra.simulator.metadata import clob_market, clob_market_info, gamma_market, kalshi_market, kalshi_series
 from infra.simulator.planted import costs, feeds, meanings, true_edges
 from infra.simulator.planted.labels import labels
@@ -94,21 +92,8 @@ def generate(folder: Path, seed: int = SEED) -> Path:
 
 
 def ensure_planted(cache_folder: Path, seed: int = SEED) -> Path:
-    """The folder of the planted tape, made in the cache if it is not there yet: whole or not at all."""
-    folder = cache_folder / f"planted-v{VERSION}-{seed}"
-    if folder.is_dir():
-        return folder
-    cache_folder.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=".planting-", dir=cache_folder))
-    try:
-        generate(draft, seed)
-        os.rename(draft, folder)  # noqa: PTH104 - must fail, not replace, when another process was first
-    except OSError:
-        if not folder.is_dir():
-            raise
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    return folder
+    """The folder of the planted tape, made in the cache if it is not there yet."""
+    return made_once(cache_folder / f"planted-v{VERSION}-{seed}", lambda draft: generate(draft, seed))
 
 
 def play(seed: int = SEED) -> Stage:
