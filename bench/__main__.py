@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from bench import core, detector, machine, producers, road
+from bench import core, detector, machine, producers, replay, road
 from bench.figures import Figure, gather, table
 from bench.stack import BenchFailed
 from infra.local.datadir import DataDirUnusable
@@ -26,7 +26,7 @@ BOOKS: Final = 100_000
 QUICK_BOOKS: Final = 60_000
 PACED_S: Final = 30.0
 QUICK_PACED_S: Final = 15.0
-PARTS: Final = ("core", "producers", "detector", "road")
+PARTS: Final = ("core", "producers", "detector", "replay", "road")
 
 Say = Callable[[str], None]
 
@@ -87,6 +87,9 @@ def measure(parts: Parts, options: argparse.Namespace, say: Say) -> tuple[list[F
     if "detector" in wanted:
         books = QUICK_BOOKS if options.quick else BOOKS
         figures += asyncio.run(detector.measure(parts, books, repeats, say))
+    if "replay" in wanted:
+        books = QUICK_BOOKS if options.quick else BOOKS
+        figures += asyncio.run(replay.measure(parts, books, repeats, say))
     if "road" in wanted:
         seconds = QUICK_PACED_S if options.quick else PACED_S
         found, limit = asyncio.run(road.measure(parts, repeats, seconds, say))

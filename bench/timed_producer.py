@@ -82,17 +82,23 @@ class TimedPublisher(Publisher):
         key: bytes | None = None,
         partition: int = -1,
         headers: Headers | None = None,
+        timestamp_ms: int = 0,
         delivered: Callable[[Message], None] | None = None,
     ) -> None:
         """As every publisher does, and note when."""
         kept = self._books if topic.startswith("book.") else self._frames
         label = value if kept is self._books else _received(topic, headers)
         if not label or delivered is not None:
-            super().publish(topic, value, key=key, partition=partition, headers=headers, delivered=delivered)
+            super().publish(
+                topic, value, key=key, partition=partition, headers=headers, timestamp_ms=timestamp_ms,
+                delivered=delivered,
+            )  # fmt: skip
             return
         number = kept.begin(label)
         report = partial(kept.acknowledged, number)
-        super().publish(topic, value, key=key, partition=partition, headers=headers, delivered=report)
+        super().publish(
+            topic, value, key=key, partition=partition, headers=headers, timestamp_ms=timestamp_ms, delivered=report
+        )
         kept.handed_ns[number] = time.time_ns()
 
     def notes(self) -> Notes:

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import importlib
 import logging
 import os
 import sys
@@ -52,10 +53,14 @@ def _user_errors() -> tuple[type[Exception], ...]:
     from infra.groups_command import GroupsUsage
     from infra.rebuild import RebuildError
     from infra.rebuild_command import RebuildUsage
+    from infra.replay_command import ReplayUsage
     from infra.scan_command import ScanUsage
     from infra.status import NoStack
     from infra.up import USER_ERRORS
     from runtime.ranges import EmptyRange
+    from streams.replay.journal import JournalError
+    from streams.replay.reading import Evicted, Unreadable
+    from streams.replay.runs import RunExists, UnknownRun
 
     return (
         UsageError,
@@ -69,6 +74,12 @@ def _user_errors() -> tuple[type[Exception], ...]:
         RebuildError,
         ScanUsage,
         EmptyRange,
+        Evicted,
+        JournalError,
+        ReplayUsage,
+        RunExists,
+        UnknownRun,
+        Unreadable,
         NoStack,
         *USER_ERRORS,
     )
@@ -90,9 +101,13 @@ def parser() -> argparse.ArgumentParser:
     status.add_argument("--environment", action="store_true", help="print the stack's settings as shell exports")
     status.set_defaults(run=_status)
     _add_topics(verbs.add_parser("topics", help="list or create the topics"))
+    _add_mirrormaker(verbs.add_parser("mirrormaker", help="copy what the other region has into this one"))
     _add_groups(verbs.add_parser("groups", help="check, publish and decide on groups of markets"))
     _add_rebuild(verbs.add_parser("rebuild", help="build books again from raw frames, and check the published ones"))
     _add_scan(verbs.add_parser("scan", help="every opportunity on a tape, as JSON lines"))
+    _add_command(verbs.add_parser("verify", help="run the core over the journal again, and compare"), "verify")
+    _add_command(verbs.add_parser("replay", help="run a recorded stretch again, under the name of a run"), "replay")
+    _add_command(verbs.add_parser("runs", help="list, show, compare and remove replays"), "runs")
     decode = verbs.add_parser("decode", help="print a topic's records as JSON lines")
     decode.add_argument("topic")
     decode.add_argument("--from-beginning", action="store_true", help="existing records first")
@@ -133,13 +148,30 @@ def _add_scan(scan: argparse.ArgumentParser) -> None:
     scan.set_defaults(run=scan_command.run)
 
 
+def _add_command(verb: argparse.ArgumentParser, name: str) -> None:
+    """A verb that has a module of its own, `infra.<name>_command`."""
+    command = importlib.import_module(f"infra.{name}_command")
+    command.add_arguments(verb)
+    verb.set_defaults(run=lambda options: command.run(options, _bootstrap))
+
+
 def _add_topics(topics: argparse.ArgumentParser) -> None:
     verbs = topics.add_subparsers(dest="what", required=True)
-    verbs.add_parser("list", help="every topic of both clusters").set_defaults(run=_topics_list)
-    create = verbs.add_parser("create", help="create what is missing in both clusters")
+    listing = verbs.add_parser("list", help="every topic of both clusters")
+    listing.add_argument("--json", action="store_true", help="as they are deployed, for Terraform")
+    listing.set_defaults(run=_topics_list)
+    create = verbs.add_parser("create", help="create what is missing")
+    create.add_argument("--region", choices=REGIONS, help="in this cluster only (default: in both)")
     create.add_argument("--replication-factor", type=_positive, default=1)
     create.add_argument("--data-dir", type=Path)
     create.set_defaults(run=_topics_create)
+
+
+def _add_mirrormaker(mirrormaker: argparse.ArgumentParser) -> None:
+    from infra.mirrormaker import command
+
+    command.add_arguments(mirrormaker)
+    mirrormaker.set_defaults(run=command.run)
 
 
 def _add_groups(groups: argparse.ArgumentParser) -> None:
@@ -226,18 +258,22 @@ def _bootstrap(region: Region, data_dir: Path | None) -> str:
     return running_bootstrap(region, data_dir)
 
 
-def _topics_list(_options: argparse.Namespace) -> int:
-    for region in REGIONS:
-        for creation in creations(region):
-            settings = " ".join(f"{name}={value}" for name, value in sorted(creation.configuration.items()))
-            print(f"{region}  {creation.name:40} partitions={creation.partitions}  {settings}")
+def _topics_list(options: argparse.Namespace) -> int:
+    from infra import topics_list
+
+    if options.json:
+        sys.stdout.write(topics_list.document())
+        return 0
+    for line in topics_list.lines():
+        print(line)
     return 0
 
 
 def _topics_create(options: argparse.Namespace) -> int:
-    for region in REGIONS:
+    replicas = options.replication_factor
+    for region in REGIONS if options.region is None else (options.region,):
         created = create_topics(
-            _bootstrap(region, options.data_dir), creations(region), replication_factor=options.replication_factor
+            _bootstrap(region, options.data_dir), creations(region, replicas), replication_factor=replicas
         )
         print(f"{region}: {len(created)} topics created")
     return 0

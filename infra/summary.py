@@ -13,7 +13,7 @@ from infra.local.child import ChildRecord
 from infra.local.pipeline import Addresses
 from infra.observe import Observed
 from runtime import kafka
-from runtime.settings import InfluxSettings, load
+from runtime.settings import LOCAL_INFLUX_TOKEN, InfluxSettings, load
 from schemas.records import Region
 from schemas.topics import HOME, REGIONS, creations
 
@@ -54,7 +54,8 @@ class InfluxReader:
 
     def __init__(self, url: str) -> None:
         settings = load(InfluxSettings)
-        user, _, password = settings.influx_token.get_secret_value().partition(":")
+        token = settings.influx_token or LOCAL_INFLUX_TOKEN
+        user, _, password = token.get_secret_value().partition(":")
         database, _, _ = settings.influx_bucket.partition("/")
         self._client = httpx.Client(base_url=url, auth=(user, password), timeout=60)
         self._database = database

@@ -1,4 +1,7 @@
-"""Kafka clients, made in one place: producers, consumers, dead letters, topic creation, and reading a topic whole."""
+"""Kafka clients, made in one place: producers, consumers, dead letters, topic creation, and reading a topic whole.
+
+`bootstrap` is always a cluster's address as `runtime.msk` reads it: plain, or `iam://…` for Amazon MSK.
+"""
 
 import threading
 import time
@@ -16,11 +19,8 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from runtime import logs, metrics
-from schemas.topics import Creation, dead_letter_name
-
-MAXIMUM_RECORD_BYTES: Final = 8 * 1024 * 1024
-"""The brokers' `message.max.bytes` as well: a venue's answer with many deep books passes the usual limit of 1 MB."""
+from runtime import logs, metrics, msk
+from schemas.topics import MAXIMUM_RECORD_BYTES, Creation, dead_letter_name
 
 Headers = list[tuple[str, bytes]]
 
@@ -59,8 +59,8 @@ class Publisher:
 
     def __init__(self, bootstrap: str, client_id: str, *, queue_messages: int = 200_000) -> None:
         self._producer = Producer(
-            {
-                "bootstrap.servers": bootstrap,
+            msk.client_settings(bootstrap, client_id)
+            | {
                 "client.id": client_id,
                 "acks": "all",
                 "enable.idempotence": True,
@@ -90,16 +90,21 @@ class Publisher:
         key: bytes | None = None,
         partition: int = -1,
         headers: Headers | None = None,
+        timestamp_ms: int = 0,
         delivered: Callable[[Message], None] | None = None,
     ) -> None:
-        """Hand one record to the producer; `delivered` is called (on another thread) once it is acknowledged."""
+        """Hand one record to the producer; `delivered` is called (on another thread) once it is acknowledged.
+
+        A record without `timestamp_ms` gets the present.
+        """
         self.check()
         report = self._report if delivered is None else self._report_to(delivered)
         while True:
             try:
                 self._producer.produce(
-                    topic, value, key=key, partition=partition, headers=headers or [], on_delivery=report
-                )
+                    topic, value, key=key, partition=partition, headers=headers or [], timestamp=timestamp_ms,
+                    on_delivery=report,
+                )  # fmt: skip
             except BufferError:
                 time.sleep(0.005)
                 self.check()
@@ -150,8 +155,8 @@ class Publisher:
 def consumer(bootstrap: str, group: str, **overrides: Any) -> Consumer:
     """A consumer that commits nothing by itself, starts at the beginning, and fetches without waiting."""
     return Consumer(
-        {
-            "bootstrap.servers": bootstrap,
+        msk.client_settings(bootstrap, group)
+        | {
             "group.id": group,
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
@@ -167,6 +172,17 @@ def consumer(bootstrap: str, group: str, **overrides: Any) -> Consumer:
         }
         | overrides
     )
+
+
+def admin_client(bootstrap: str) -> AdminClient:
+    """A client that administers a cluster. Raises KafkaUnavailable when there is nothing to sign in with."""
+    region = msk.parse(bootstrap).aws_region
+    if region is not None:
+        try:
+            msk.sign(region)
+        except msk.TokenFailed as error:
+            raise KafkaUnavailable(f"no token for {bootstrap}: {error}") from error
+    return AdminClient(msk.client_settings(bootstrap, "admin") | {"log_level": 0})
 
 
 _TRANSIENT: Final = frozenset(
@@ -244,7 +260,7 @@ def _drop_finished(client: Consumer, left: dict[tuple[str, int], int]) -> None:
 
 def create_topics(bootstrap: str, plan: Sequence[Creation], *, replication_factor: int = 1) -> list[str]:
     """Create what is missing and return the names created; existing topics are left as they are."""
-    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    admin = admin_client(bootstrap)
     existing = set(admin.list_topics(timeout=10).topics)
     missing = [
         NewTopic(item.name, item.partitions, replication_factor, config=item.configuration)

@@ -25,15 +25,15 @@ def read_range(
 
     The end is fixed when reading begins: what is written meanwhile is left out. Raises EmptyRange, KafkaUnavailable.
     """
-    places = _places(bootstrap, topic, from_ms, to_ms)
+    places = spans(bootstrap, topic, from_ms, to_ms)
     if not places:
         raise EmptyRange(f"{topic}: no records in the given time")
-    partitions = [_partition(bootstrap, topic, partition, *span) for partition, span in sorted(places.items())]
+    partitions = [read_span(bootstrap, topic, partition, *span) for partition, span in sorted(places.items())]
     yield from heapq.merge(*partitions, key=lambda message: message.timestamp()[1])
 
 
-def _places(bootstrap: str, topic: str, from_ms: int | None, to_ms: int | None) -> dict[int, tuple[int, int]]:
-    """First and end offset of every partition with records in the stretch."""
+def spans(bootstrap: str, topic: str, from_ms: int | None, to_ms: int | None) -> dict[int, tuple[int, int]]:
+    """First and end offset of every partition with records in the stretch; raises KafkaUnavailable."""
     client = consumer(bootstrap, f"dutchbook-range-{topic}")
     try:
         ends = {partition: end for (_, partition), end in end_offsets(client, [topic]).items()}
@@ -56,7 +56,8 @@ def _offsets_for(client: Consumer, topic: str, ends: dict[int, int], at_ms: int)
     return {place.partition: place.offset if place.offset >= 0 else ends[place.partition] for place in found}
 
 
-def _partition(bootstrap: str, topic: str, partition: int, first: int, end: int) -> Iterator[Message]:
+def read_span(bootstrap: str, topic: str, partition: int, first: int, end: int) -> Iterator[Message]:
+    """The records of a partition from offset `first` to before `end`, in order; raises KafkaUnavailable."""
     client = consumer(bootstrap, f"dutchbook-range-{topic}")
     try:
         client.assign([TopicPartition(topic, partition, first)])

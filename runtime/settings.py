@@ -4,12 +4,14 @@ Nothing reads the environment later, and secrets never print. A wrong setting st
 """
 
 from pathlib import Path
-from typing import Literal, Self, TypeVar
+from typing import Final, Literal, Self, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from runtime import msk
 from schemas.records import Region
+from schemas.runs import check_run_name
 
 SECOND_NS = 1_000_000_000
 MILLISECOND_NS = 1_000_000
@@ -26,11 +28,23 @@ class Settings(BaseSettings):
 
 
 class KafkaSettings(Settings):
-    """The two clusters and which of them this process may write to."""
+    """The two clusters, each by its address (`runtime.msk.parse`), and where this process may keep files."""
 
     kafka_us: str = "127.0.0.1:19092"
     kafka_eu: str = "127.0.0.1:29092"
     data_dir: Path = Path("data")
+    run: str = Field("", description="of a replay: its topics instead of the live ones, empty: live")
+
+    @field_validator("kafka_us", "kafka_eu")
+    @classmethod
+    def _is_an_address(cls, address: str) -> str:
+        msk.parse(address)
+        return address
+
+    @field_validator("run")
+    @classmethod
+    def _run_has_a_name(cls, run: str) -> str:
+        return check_run_name(run) if run else run
 
     def bootstrap(self, region: Region) -> str:
         """The bootstrap address of a region's cluster."""
@@ -62,6 +76,7 @@ class KalshiSettings(Settings):
     kalshi_ws_url: str = "wss://external-api-ws.kalshi.com/trade-api/ws/v2"
     kalshi_key_id: str = ""
     kalshi_private_key_file: Path | None = None
+    kalshi_private_key: SecretStr | None = Field(default=None, description="PEM text, in place of the file")
     kalshi_poll_ms: int = Field(1000, ge=50, description="REST polling interval when there is no key")
     kalshi_markets_per_connection: int = Field(default=250, ge=1)
     kalshi_use_yes_price: bool = Field(default=False, description="the leg that NO prices are asked for in")
@@ -69,8 +84,14 @@ class KalshiSettings(Settings):
 
     @model_validator(mode="after")
     def _key_is_whole(self) -> Self:
-        if bool(self.kalshi_key_id) != (self.kalshi_private_key_file is not None):
-            raise ValueError("DUTCHBOOK_KALSHI_KEY_ID and DUTCHBOOK_KALSHI_PRIVATE_KEY_FILE go together")
+        file, text = self.kalshi_private_key_file is not None, self.kalshi_private_key is not None
+        if file and text:
+            raise ValueError("of DUTCHBOOK_KALSHI_PRIVATE_KEY_FILE and DUTCHBOOK_KALSHI_PRIVATE_KEY set one, not both")
+        if bool(self.kalshi_key_id) != (file or text):
+            raise ValueError(
+                "DUTCHBOOK_KALSHI_KEY_ID and DUTCHBOOK_KALSHI_PRIVATE_KEY_FILE (or DUTCHBOOK_KALSHI_PRIVATE_KEY) "
+                "go together"
+            )
         return self
 
 
@@ -115,6 +136,7 @@ class DetectorSettings(LimitSettings):
     gas_microdollars: int = Field(0, ge=0, description="on-chain cost of each Polymarket leg")
     limit_void_dollars: int = Field(250, ge=1, description="what a void may take from one opportunity's payout")
     basis_ppm: int = Field(0, ge=0, description="of Polymarket's costs: from dollars to pUSD and back, millionths")
+    detector_epoch_minutes: int = Field(360, ge=0, description="a journal epoch lasts about so long, 0: without limit")
     detector_web_port: int = Field(6066, ge=1, le=65535, description="Faust's own pages, on 127.0.0.1")
 
 
@@ -128,19 +150,39 @@ class ExecutorSettings(LimitSettings):
     executor_web_port: int = Field(6067, ge=1, le=65535, description="Faust's own pages, on 127.0.0.1")
 
 
+LOCAL_INFLUX_TOKEN: Final = SecretStr("dutchbook:dutchbook")
+
+
 class InfluxSettings(Settings):
-    """The time-series store."""
+    """The time-series store: a token, or a user and password; without either the token of the local stack."""
 
     influx_url: str = "http://127.0.0.1:8086"
-    influx_token: SecretStr = SecretStr("dutchbook:dutchbook")
+    influx_token: SecretStr | None = None
+    influx_username: str = ""
+    influx_password: SecretStr | None = None
     influx_org: str = "-"
     influx_bucket: str = "market/autogen"
 
+    @model_validator(mode="after")
+    def _signs_in_one_way(self) -> Self:
+        if bool(self.influx_username) != (self.influx_password is not None):
+            raise ValueError("DUTCHBOOK_INFLUX_USERNAME and DUTCHBOOK_INFLUX_PASSWORD go together")
+        if self.influx_token is not None and self.influx_password is not None:
+            raise ValueError("set DUTCHBOOK_INFLUX_TOKEN, or DUTCHBOOK_INFLUX_USERNAME and _PASSWORD, not both")
+        return self
+
+    def credentials(self) -> dict[str, str]:
+        """`token`, or `username` and `password`, in the clear, as InfluxDB's client takes them."""
+        if self.influx_password is not None:
+            return {"username": self.influx_username, "password": self.influx_password.get_secret_value()}
+        return {"token": (self.influx_token or LOCAL_INFLUX_TOKEN).get_secret_value()}
+
 
 class PostgresSettings(Settings):
-    """The relational store."""
+    """The relational store. The password may stand in the address or apart from it."""
 
     postgres_dsn: SecretStr = SecretStr("postgresql://dutchbook@127.0.0.1:5432/dutchbook")
+    postgres_password: SecretStr | None = None
 
 
 class SinkSettings(Settings):

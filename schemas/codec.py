@@ -38,6 +38,10 @@ class DecodeError(ValueError):
     """Bytes that are not a record of ours; the message says why."""
 
 
+class UnknownSchema(DecodeError):
+    """A record of ours, written with a schema that this release does not have."""
+
+
 class Schema:
     """One parsed schema with its name, source and framing header."""
 
@@ -71,7 +75,7 @@ def _read(data: bytes) -> tuple[str, Any]:
         raise DecodeError(f"value of {len(data)} bytes does not begin with an Avro single-object header")
     writer = _BY_HEADER.get(data[:HEADER_SIZE])
     if writer is None:
-        raise DecodeError(f"unknown schema fingerprint {data[2:HEADER_SIZE].hex()}: written by a newer release?")
+        raise UnknownSchema(f"unknown schema fingerprint {data[2:HEADER_SIZE].hex()}: written by another release")
     body = io.BytesIO(data)
     body.seek(HEADER_SIZE)
     reader = SCHEMAS[writer.name]

@@ -234,7 +234,8 @@ class Opportunity(Record, frozen=True, kw_only=True):
     settlement_risk - time_value. `capital` is locked until `settles_ns`; `annualised_ppm` is the yearly return on it
     before the time value, in millionths. `void_payout` is the worst payout should the event be voided. `survived_ns` is
     the time since it opened, `peak_ns` when it was worth most. `cause` is the index of the leg whose book caused this
-    event, -1 when time did.
+    event, -1 when time did. `partition`, `journal_epoch` and `journal_position` name the journal's entry that it was
+    decided at; records from before that was kept say -1.
     """
 
     opportunity_id: str
@@ -267,6 +268,7 @@ class Opportunity(Record, frozen=True, kw_only=True):
     settles_ns: int = 0
     survived_ns: int = 0
     peak_ns: int = 0
+    journal_position: int = -1
 
 
 class Analysis(Record, frozen=True, kw_only=True):
@@ -438,7 +440,8 @@ class JournalItem(Record, frozen=True, kw_only=True):
 
     input: `count` consecutive records of `topic`/`partition` from `offset` on, with their stamps packed in `stamps`
     (little-endian int64). reference: a record of a reference topic was taken in. assign, revoke: marks; an assign
-    mark's `detail` says in JSON up to which `opportunity_offset` the earlier opportunities were read.
+    mark's `detail` says in JSON up to which `opportunity_offset` the earlier opportunities were read, and by which
+    `settings` the detector decides from then on.
     """
 
     kind: JournalKind
@@ -451,7 +454,10 @@ class JournalItem(Record, frozen=True, kw_only=True):
 
 
 class Journal(Record, frozen=True, kw_only=True):
-    """A run of what one partition of the detector consumed, in order, in one epoch of that partition."""
+    """A run of what one partition of the detector consumed, in order, in one epoch of that partition.
+
+    `position` counts the entries of the epoch before this run: an input item is `count` entries, every other one.
+    """
 
     partition: int
     epoch: int

@@ -6,7 +6,7 @@ the documentation are generated from this list or checked against it.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from aiokafka.partitioner import murmur2
@@ -20,9 +20,18 @@ HOME: Final[dict[Venue, Region]] = {"kalshi": "us", "polymarket": "eu"}
 KEYED_PARTITIONS: Final = 8
 """Partitions of every keyed market data topic: equal everywhere, for ever."""
 
+IAM: Final = "iam://"
+"""Before the address of a cluster whose clients sign in with AWS IAM."""
+
+DEPLOYED_REPLICATION_FACTOR: Final = 3
+"""Replicas of every topic where there is more than one machine: one in each of a region's three zones."""
+
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
 BOOK_RETENTION_MS: Final = 7 * DAY_MS
+
+MAXIMUM_RECORD_BYTES: Final = 8 * 1024 * 1024
+"""Of every topic: a venue's answer with many deep books passes the usual limit of 1 MB."""
 
 RAW_BYTES: Final = str(1024**3)
 """Verbatim frames are kept for seven days, but for no more than this a partition."""
@@ -147,13 +156,28 @@ class Creation:
     configuration: dict[str, str]
 
 
-def creations(region: Region) -> list[Creation]:
-    """Every topic of one cluster: its own, the mirrored ones of the other region, and the dead letters of both."""
+def minimum_in_sync(replication_factor: int) -> int:
+    """How many replicas must have a record before it is acknowledged: all but one, so that one broker may be away."""
+    return max(1, replication_factor - 1)
+
+
+def creations(region: Region, replication_factor: int = 1) -> list[Creation]:
+    """Every topic of one cluster: its own, the mirrored ones of the other region, and the dead letters of both.
+
+    A topic with replicas carries its own `min.insync.replicas` and record size, whatever its cluster's defaults are:
+    what `acks=all` promises is then written where the record goes, and no edit of a broker takes it away.
+    """
     here = [(topic.name, topic) for topic in TOPICS.values() if region in topic.homes]
     here += [(remote_name(other(region), topic.name), topic) for topic in mirrored_from(other(region))]
     plan = [Creation(name, topic.partitions, topic.configuration()) for name, topic in here]
     dead = {"cleanup.policy": "delete", "retention.ms": str(30 * DAY_MS), "message.timestamp.type": "CreateTime"}
     plan += [Creation(dead_letter_name(name), 1, dead) for name, topic in here if topic.record is not None]
+    if replication_factor > 1:
+        safe = {
+            "min.insync.replicas": str(minimum_in_sync(replication_factor)),
+            "max.message.bytes": str(MAXIMUM_RECORD_BYTES),
+        }
+        plan = [replace(creation, configuration=creation.configuration | safe) for creation in plan]
     return sorted(plan, key=lambda creation: creation.name)
 
 
@@ -163,14 +187,17 @@ def partition_of(key: str) -> int:
 
 
 def mirrormaker_properties(us_bootstrap: str, eu_bootstrap: str, *, replication_factor: int = 1) -> str:
-    """MirrorMaker 2's dedicated-mode configuration for both directions (Kafka documentation, "Geo-replication")."""
+    """MirrorMaker 2's dedicated-mode configuration for both directions (Kafka documentation, "Geo-replication").
+
+    A cluster whose address begins with `iam://` is signed in to with AWS IAM ("Amazon MSK Library for AWS IAM").
+    """
     bootstraps = {"us": us_bootstrap, "eu": eu_bootstrap}
     lines = ["# Generated from schemas/topics.py: do not edit.", "clusters = us, eu"]
     for source in REGIONS:
         target = other(source)
         names = ", ".join(topic.name.replace(".", "[.]") for topic in mirrored_from(source))
         lines += [
-            f"{source}.bootstrap.servers = {bootstraps[source]}",
+            *_sign_in(source, bootstraps[source]),
             f"{source}->{target}.enabled = true",
             f"{source}->{target}.topics = {names}",
             # Offsets are flushed often: a killed MirrorMaker copies again what came after the last flush.
@@ -179,6 +206,7 @@ def mirrormaker_properties(us_bootstrap: str, eu_bootstrap: str, *, replication_
             f"{target}.producer.linger.ms = 0",
             f"{target}.producer.enable.idempotence = true",
             f"{target}.producer.max.in.flight.requests.per.connection = 5",
+            f"{target}.producer.max.request.size = 8388608",
             f"{source}.consumer.fetch.min.bytes = 1",
             f"{source}.consumer.fetch.max.wait.ms = 100",
             f"{source}.consumer.max.partition.fetch.bytes = 8388608",
@@ -210,3 +238,16 @@ def mirrormaker_properties(us_bootstrap: str, eu_bootstrap: str, *, replication_
         )
     ]
     return "\n".join(lines) + "\n"
+
+
+def _sign_in(cluster: Region, address: str) -> list[str]:
+    """How every client of MirrorMaker reaches a cluster."""
+    lines = [f"{cluster}.bootstrap.servers = {address.removeprefix(IAM)}"]
+    if address.startswith(IAM):
+        lines += [
+            f"{cluster}.security.protocol = SASL_SSL",
+            f"{cluster}.sasl.mechanism = AWS_MSK_IAM",
+            f"{cluster}.sasl.jaas.config = software.amazon.msk.auth.iam.IAMLoginModule required;",
+            f"{cluster}.sasl.client.callback.handler.class = software.amazon.msk.auth.iam.IAMClientCallbackHandler",
+        ]
+    return lines

@@ -46,10 +46,10 @@ class InfluxTask:
         self._wall_ns = wall_ns
         self._client = InfluxDBClient(
             url=store.influx_url,
-            token=store.influx_token.get_secret_value(),
             org=store.influx_org,
             timeout=TIMEOUT_MS,
             enable_gzip=False,
+            **store.credentials(),
         )
         self._write_api = self._client.write_api(write_options=SYNCHRONOUS)
         self._points: list[BookPoint | str] = []
@@ -125,7 +125,8 @@ def _translated(error: ApiException, bucket: str) -> Exception:
         return RetriableError(text, _retry_after_s(error))
     if status in FAULT_OF_THE_LINES:
         return BatchRejected(text)
-    return StoreRefused(f"{text} (bucket {bucket}): check DUTCHBOOK_INFLUX_BUCKET and DUTCHBOOK_INFLUX_TOKEN")
+    keys = "DUTCHBOOK_INFLUX_TOKEN (or _USERNAME and _PASSWORD)"
+    return StoreRefused(f"{text} (bucket {bucket}): check DUTCHBOOK_INFLUX_BUCKET and {keys}")
 
 
 def _retry_after_s(error: ApiException) -> float:

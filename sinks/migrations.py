@@ -165,6 +165,9 @@ MIGRATIONS: Final[tuple[str, ...]] = (
             to_timestamp(peak_ns / 1e9) AS peak_at
         FROM lives
     """,
+    """ALTER TABLE opportunities
+        ADD COLUMN journal_position bigint NOT NULL DEFAULT -1
+    """,
 )
 """Applied in order, each once. A statement that has been released is never edited; a change is a new one at the end.
 

@@ -7,9 +7,11 @@ from typing import Any, Final
 
 import psycopg
 from psycopg import Connection, Cursor
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from pydantic import SecretStr
 
 from runtime import settings
-from runtime.settings import PostgresSettings
+from runtime.settings import PostgresSettings, SettingsError
 from schemas.topics import TOPICS, venue_topic
 from sinks.migrations import migrate
 from sinks.tables import ANALYSES, EXECUTIONS, OPPORTUNITIES, TABLES, TICKETS, Row, Table
@@ -42,7 +44,7 @@ class PostgresTask:
     topics = tuple(TABLE_OF)
 
     def __init__(self, store: PostgresSettings) -> None:
-        self._dsn = store.postgres_dsn
+        self._dsn = SecretStr(address(store))
         self._connection: Connection | None = None
         self._rows: dict[str, dict[Row, Row]] = defaultdict(dict)
         self._durable: dict[Place, int] = {}
@@ -129,6 +131,20 @@ class PostgresTask:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def address(store: PostgresSettings) -> str:
+    """Where to connect, with the password if there is one; raises SettingsError, which shows neither."""
+    dsn = store.postgres_dsn.get_secret_value()
+    try:
+        parts = conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        raise SettingsError("DUTCHBOOK_POSTGRES_DSN: not a PostgreSQL address (postgresql://user@host/name)") from None
+    if store.postgres_password is None:
+        return dsn
+    if "password" in parts:
+        raise SettingsError("the password stands in DUTCHBOOK_POSTGRES_DSN and in DUTCHBOOK_POSTGRES_PASSWORD: set one")
+    return make_conninfo(dsn, password=store.postgres_password.get_secret_value())
 
 
 def connect(dsn: str) -> Connection:

@@ -209,6 +209,7 @@ OPPORTUNITIES: Final = Table(
         "settles_ns": "bigint",
         "survived_ns": "bigint",
         "peak_ns": "bigint",
+        "journal_position": "bigint",
     },
     key=("opportunity_id", "revision"),
 )

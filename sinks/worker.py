@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_when_event_set
 
 from runtime import logs, metrics
+from runtime.health import HEALTH
 from runtime.settings import SinkSettings
 from schemas.codec import DecodeError, decode
 from sinks.delivery import DeadLetterSender, Delivery
@@ -92,6 +93,7 @@ class Worker:
                 list(self._task.topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
             )
             while not self._stopping.is_set():
+                HEALTH.turned()
                 self._outlet.check()
                 self._read()
                 if self._due():
@@ -213,6 +215,7 @@ class Worker:
         until = self._clock() + wait_s
         self._consumer.pause(self._consumer.assignment())
         while (left := until - self._clock()) > 0 and not self._stopping.is_set():
+            HEALTH.turned()
             message = self._consumer.poll(min(left, POLL_S))
             if message is not None:
                 # Partitions that were assigned meanwhile are not paused: what they bring waits with the rest.

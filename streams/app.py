@@ -14,6 +14,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
@@ -21,10 +22,12 @@ import faust
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from runtime import kafka, logs
-from runtime.health import HeartbeatSender
+from runtime.health import HEALTH, HeartbeatSender
 from runtime.metrics import MetricReporter
 from runtime.settings import KafkaSettings, Settings, SettingsError, load
+from schemas.runs import group_of, run_topic
 from streams.consumer import FetchConsumer, FetchTransport
+from streams.credentials import faust_settings
 from streams.reference import ReferenceFollower
 
 EXIT_SETTINGS: Final = 2
@@ -56,16 +59,21 @@ def _exit(text: str) -> SystemExit:
     return SystemExit(EXIT_SETTINGS)
 
 
+def app_id(name: str, run: str) -> str:
+    """A worker's name in Kafka, its consumer group included: a run's workers are nobody else's."""
+    return group_of(f"dutchbook-{name}", run)
+
+
 def make_app(name: str, settings: KafkaSettings, web_port: int) -> Any:
     """A Faust app on the us cluster: raw bytes, at-least-once, no topics of its own, web pages on loopback."""
-    folder = Path(settings.data_dir) / "faust" / name
+    folder = Path(settings.data_dir) / "faust" / group_of(name, settings.run)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)  # Faust makes the last folder only
     except OSError as error:
         raise _exit(f"DUTCHBOOK_DATA_DIR: {folder.parent} cannot be made: {error.strerror}") from None
-    return _PatientApp(
-        f"dutchbook-{name}",
-        broker=f"kafka://{settings.kafka_us}",
+    app = _PatientApp(
+        app_id(name, settings.run),
+        **faust_settings(settings.kafka_us),
         version=1,
         autodiscover=False,
         datadir=str(folder),
@@ -87,23 +95,29 @@ def make_app(name: str, settings: KafkaSettings, web_port: int) -> Any:
         web_host="127.0.0.1",
         web_port=web_port,
     )
+    app.cluster = settings.kafka_us
+    return app
 
 
 class _PatientApp(faust.App):  # type: ignore[misc]
     """A worker that waits for its cluster: Faust itself ends when no broker answers while it starts."""
 
+    cluster: str
+    """The cluster's address."""
+
     def _new_transport(self) -> FetchTransport:
         return FetchTransport(self.conf.broker_consumer, self)
 
     async def on_first_start(self) -> None:
-        log, host = logs.get(process=self.conf.id), self.conf.broker[0]
-        client = kafka.consumer(f"{host.host}:{host.port}", f"{self.conf.id}-waiting")
+        log = logs.get(process=self.conf.id)
+        client = await asyncio.to_thread(kafka.consumer, self.cluster, f"{self.conf.id}-waiting")
         waited = 0
         try:
             while not await asyncio.to_thread(_answers, client):
                 if waited % SAID_EVERY == 0:
-                    log.warning("waiting for the cluster", broker=str(host))
+                    log.warning("waiting for the cluster", address=self.cluster)
                 waited += 1
+                HEALTH.touch()  # it is the cluster that is not well
         finally:
             client.close()
         await super().on_first_start()
@@ -126,13 +140,13 @@ class Input(Protocol):
 
 
 class Received:
-    """One record as an agent gets it. `message` has `topic`, `partition`, `offset` and `value`."""
+    """One record as an agent gets it. `message` has `topic`, `partition`, `offset`, `headers` and `value`."""
 
-    __slots__ = ("_consumer", "message")
+    __slots__ = ("consumer", "message")
 
     def __init__(self, message: Any, consumer: FetchConsumer) -> None:
         self.message = message
-        self._consumer = consumer
+        self.consumer = consumer
 
     @property
     def value(self) -> bytes | None:
@@ -142,7 +156,7 @@ class Received:
 
     def ack(self) -> None:
         """This record and all before it in its partition are done with."""
-        self._consumer.acknowledge(self.message.topic, self.message.partition, self.message.offset + 1)
+        self.consumer.acknowledge(self.message.topic, self.message.partition, self.message.offset + 1)
 
 
 class Token:
@@ -285,12 +299,15 @@ class Edge(ABC):
     ) -> None:
         self.name = name
         self._bootstrap = kafka_settings.kafka_us
+        self._topic = partial(run_topic, kafka_settings.run)
+        """The topic that stands for an origin: itself, or that of the run which the settings name."""
+        self._inputs = tuple(map(self._topic, inputs))
         self._log = logs.configure(name)
         self._publisher = kafka.Publisher(self._bootstrap, f"dutchbook-{name}")
         self._dead_letters = kafka.DeadLetters(self._publisher, name, ratio=0.2, run=100)
-        self._follower = ReferenceFollower(self._bootstrap, references)
+        self._follower = ReferenceFollower(self._bootstrap, [self._topic(origin) for origin in references])
         self._acks = OrderedAcks()
-        self._watch = ProgressWatch(self._bootstrap, f"dutchbook-{name}", inputs)
+        self._watch = ProgressWatch(self._bootstrap, app_id(name, kafka_settings.run), self._inputs)
         self._ready = asyncio.Event()
         self._generation = 0
         self._started = False
@@ -320,6 +337,9 @@ class Edge(ABC):
     @abstractmethod
     def let_go(self) -> None:
         """End what was assigned. Everything that is published here is delivered before the partitions leave."""
+
+    async def before_turn(self) -> None:  # noqa: B027 - most have nothing to do
+        """Whatever is due between two turns; partitions may move meanwhile."""
 
     # -- its life ------------------------------------------------------------------------------------------------
 
@@ -363,6 +383,9 @@ class Edge(ABC):
             if generation != self._generation:
                 return
             turn = records[begin : begin + TURN]
+            await self.before_turn()
+            if generation != self._generation:
+                return
             self.refresh()
             for record in turn:
                 self.take(Received(record, consumer))
@@ -371,7 +394,7 @@ class Edge(ABC):
             await asyncio.sleep(0)
 
     def _send(self, topic: str, key: bytes, value: bytes) -> None:
-        self._publisher.publish(topic, value, key=key)
+        self._publisher.publish(self._topic(topic), value, key=key)
 
     def _start(self) -> None:
         for message in self._follower.start_and_wait():
@@ -385,8 +408,10 @@ class Edge(ABC):
 E = TypeVar("E", bound=Edge)
 
 
-def serve(app: Any, topics: Sequence[str], make: Callable[[], E]) -> Callable[[], E]:
-    """Have the app's one agent feed an edge with these topics; returns what gives the edge, made at its first use.
+def serve(app: Any, settings: KafkaSettings, origins: Sequence[str], make: Callable[[], E]) -> Callable[[], E]:
+    """Have the app's one agent feed an edge with these topics, or those of the settings' run that stand for them.
+
+    Returns what gives the edge, made at its first use.
 
     What the edge cannot survive ends the worker, for the supervisor to start it afresh.
     """
@@ -419,6 +444,7 @@ def serve(app: Any, topics: Sequence[str], make: Callable[[], E]) -> Callable[[]
     app.on_partitions_assigned.connect(assigned)
     app.on_partitions_revoked.connect(revoked)
     app.on_before_shutdown.connect(shutdown)
+    topics = [run_topic(settings.run, origin) for origin in origins]
     app.agent(app.topic(*topics, key_type=bytes, value_type=bytes), name=app.conf.id, concurrency=1)(feed)
     return edge
 

@@ -6,25 +6,22 @@ emitted for it have been delivered.
 """
 
 import asyncio
-import json
 import time
-from collections.abc import Callable
+from collections import deque
 from typing import Any, Final
 
 from confluent_kafka import Message
 
 from runtime import kafka, metrics
 from runtime.settings import DetectorSettings, KafkaSettings
-from schemas.codec import DecodeError, decode_books, decode_record, encode
-from schemas.fees import FeeError
-from schemas.records import Book, Group, Market, Opportunity
+from schemas.codec import DecodeError, decode_record, encode
+from schemas.records import Group, Market, Opportunity
 from schemas.topics import HOME, partition_of, venue_topic
 from streams.app import Edge, Received, Token
-from streams.core.detection import Detection, Gates, Source
-from streams.core.groups import GroupError
-from streams.core.journal import JournalRun
+from streams.core.detection import Source
 from streams.core.references import Reference, References
 from streams.gates import gates_of
+from streams.partition import JOURNAL_HEADER, PartitionCore, assign_detail
 
 BOOK_TOPICS: Final = tuple(venue_topic("book", venue, "us") for venue in HOME)
 MARKET_TOPICS: Final = tuple(venue_topic("market", venue, "us") for venue in HOME)
@@ -52,13 +49,13 @@ class Run:
 
 
 class Partition:
-    """One assigned partition: its core, its journal, and the inputs that wait for the journal's delivery."""
+    """One assigned partition: its core, the inputs that wait for the journal's delivery, and the journal under way."""
 
-    def __init__(self, number: int, epoch: int, gates: Gates) -> None:
-        self.detection = Detection(number, gates)
-        self.journal = JournalRun(number, epoch)
+    def __init__(self, core: PartitionCore) -> None:
+        self.core = core
         self.run = Run()
         self.token: Token | None = None
+        self.undelivered: deque[bytes] = deque()
 
 
 class DetectorEdge(Edge):
@@ -66,27 +63,51 @@ class DetectorEdge(Edge):
 
     def __init__(self, kafka_settings: KafkaSettings, settings: DetectorSettings) -> None:
         super().__init__("detector", kafka_settings, BOOK_TOPICS, [GROUP_TOPIC, *MARKET_TOPICS])
+        self._settings = settings
+        self._epoch_s = 60.0 * settings.detector_epoch_minutes
+        self._begun_s = 0.0
         self._gates = gates_of(settings)
         self._references = References(partition_of)
         self._partitions: dict[int, Partition] = {}
         self._flush_timer: asyncio.TimerHandle | None = None
-        self._consumed = dict.fromkeys(BOOK_TOPICS, 0)
+        self._consumed = dict.fromkeys(self._inputs, 0)
 
     # -- the life of a worker ------------------------------------------------------------------------------------
 
     async def begin(self, partitions: set[tuple[str, int]]) -> None:
         """Forget what was, read what must be known, and open a journal epoch for every assigned partition."""
-        numbers = sorted({number for topic, number in partitions if topic in BOOK_TOPICS})
+        numbers = sorted({number for topic, number in partitions if topic in self._inputs})
+        generation = self._generation
         earlier, end = await asyncio.to_thread(self._earlier_opportunities)
+        if generation != self._generation:  # partitions moved meanwhile: whoever has them now begins them
+            return
+        self._begun_s = time.monotonic()
         epoch = time.time_ns()
         self._partitions = {number: self._open(number, epoch, earlier.get(number, []), end) for number in numbers}
-        still_open = sum(len(partition.detection.open_opportunities()) for partition in self._partitions.values())
+        still_open = sum(len(partition.core.detection.open_opportunities()) for partition in self._partitions.values())
         self._log.info("partitions assigned", partitions=numbers, open_opportunities=still_open)
+
+    async def before_turn(self) -> None:
+        """Begin new journal epochs when the present ones are old.
+
+        What `verify` and `replay` read begins with an epoch, and the journal is kept for some days only. Books are
+        forgotten as after any assignment, and are all back within the time in which they are published again.
+        """
+        if not self._epoch_s or time.monotonic() - self._begun_s < self._epoch_s:
+            return
+        generation = self._generation
+        partitions = {(topic, number) for topic in self._inputs for number in self._partitions}
+        self._ready.clear()
+        self.let_go()
+        await asyncio.to_thread(self._publisher.flush)
+        await self.begin(partitions)
+        if generation == self._generation:
+            self._ready.set()
 
     def let_go(self) -> None:
         """Close the journal epochs and let go of everything."""
         for partition in self._partitions.values():
-            partition.journal.revoke()
+            partition.core.journal.revoke()
             self._flush(partition)
         self._partitions = {}
 
@@ -104,6 +125,12 @@ class DetectorEdge(Edge):
             return
         self._take_books(partition, self._token(partition, event), message, time.time_ns())
 
+    def tick(self) -> None:
+        """Several times a second: take in references also while no book comes, and notice lost deliveries."""
+        self._publisher.check()
+        if self._ready.is_set():
+            self.refresh()
+
     # -- inputs --------------------------------------------------------------------------------------------------
 
     def _token(self, partition: Partition, event: Received) -> Token:
@@ -117,38 +144,18 @@ class DetectorEdge(Edge):
         return token
 
     def _take_books(self, partition: Partition, token: Token, message: Any, received_ns: int) -> None:
-        partition.journal.input(message.topic, message.offset, received_ns)
-        try:
-            books = decode_books(message.value or b"")
-        except DecodeError as error:
-            self._divert(message, error, token)
-            books = []
-        else:
+        source = Source(message.topic, message.partition, message.offset, 0)
+        taken = partition.core.take(source, message.value or b"", received_ns)
+        if taken.error is not None:
+            self._divert(message, taken.error, token)
+        if not isinstance(taken.error, DecodeError):
             self._dead_letters.good()
-        emitted = self._decide(partition, message, books, received_ns, token)
-        self._emit(partition, emitted, token)
-        if emitted or len(partition.journal) >= JOURNAL_ITEMS:
+        self._consumed[message.topic] += taken.books
+        self._emit(partition, taken.events, token)
+        if taken.events or len(partition.core.journal) >= JOURNAL_ITEMS:
             self._flush(partition)
         else:
             self._flush_soon()
-
-    def _decide(
-        self, partition: Partition, message: Any, books: list[Book], received_ns: int, token: Token
-    ) -> list[Opportunity]:
-        """What the core says to one record's books. A record that it cannot take is diverted, once, and counted."""
-        emitted: list[Opportunity] = []
-        failure: Exception | None = None
-        on_book: Callable[[Book, Source, int], list[Opportunity]] = partition.detection.on_book
-        for index, book in enumerate(books):
-            source = Source(message.topic, message.partition, message.offset, index)
-            try:
-                emitted += on_book(book, source, received_ns)
-            except Exception as error:
-                failure = error
-        if failure is not None:
-            self._divert(message, failure, token)
-        self._consumed[message.topic] += len(books)
-        return emitted
 
     def _divert(self, message: Any, error: Exception, token: Token) -> None:
         metrics.DECODE_ERRORS.labels(message.topic).inc()
@@ -175,18 +182,13 @@ class DetectorEdge(Edge):
                     self._flush_soon()
 
     def _tell(self, partition: Partition, reference: Reference) -> list[Opportunity]:
-        partition.journal.reference(reference.topic, reference.offset)
-        try:
-            if isinstance(reference.record, Group):
-                return partition.detection.on_group(reference.record)
-            if isinstance(reference.record, Market):
-                return partition.detection.on_market(reference.record)
-        except (GroupError, FeeError) as error:
-            self._log.warning("reference record refused", topic=reference.topic, key=reference.key, error=str(error))
+        taken = partition.core.tell(reference)
+        if taken.error is not None:
+            error, topic = taken.error, reference.topic
+            self._log.warning("reference record refused", topic=topic, key=reference.key, error=str(error))
             value = None if reference.record is None else encode(reference.record)
-            self._dead_letters.send(reference.topic, value, error, offset=reference.offset)
-            return []
-        return partition.detection.on_group_removed(reference.key)
+            self._dead_letters.send(topic, value, error, offset=reference.offset)
+        return taken.events
 
     def _reference(self, message: Message) -> Reference | None:
         key = (message.key() or b"").decode(errors="replace")
@@ -207,20 +209,23 @@ class DetectorEdge(Edge):
     # -- outputs -------------------------------------------------------------------------------------------------
 
     def _emit(self, partition: Partition, emitted: list[Opportunity], token: Token | None) -> None:
+        """Publish events, each with the journal records that may not have arrived yet.
+
+        They are handed over before it, but to another partition: after a kill between the two deliveries, `verify` and
+        `replay` take them from the event's headers.
+        """
         if not emitted:
             return
         if token is not None:
             token.expect(len(emitted))
-        # Handed over before the opportunity, but to another partition: a kill between the two deliveries can leave an
-        # opportunity whose inputs no journal entry names. Its inputs come again, in the next epoch.
         self._flush(partition)
+        journal = [(JOURNAL_HEADER, record) for record in list(partition.undelivered)]
         for opportunity in emitted:
-            headers = [("produced_ns", str(time.time_ns()).encode())]
             self._publisher.publish(
-                OPPORTUNITY_TOPIC,
+                self._topic(OPPORTUNITY_TOPIC),
                 encode(opportunity),
                 key=opportunity.basket.encode(),
-                headers=headers,
+                headers=[("produced_ns", str(time.time_ns()).encode()), *journal],
                 delivered=None if token is None else token.done_one,
             )
             metrics.OPPORTUNITIES.labels(opportunity.event).inc()
@@ -228,12 +233,19 @@ class DetectorEdge(Edge):
                 metrics.OPPORTUNITY_SURVIVAL.observe(opportunity.survived_ns / 1e9)
 
     def _flush(self, partition: Partition) -> None:
-        record = partition.journal.take()
+        record = partition.core.journal.take()
         if record is None:
             return
         token, partition.token = partition.token, None
-        delivered = None if token is None else token.done_one
-        self._publisher.publish(JOURNAL_TOPIC, encode(record), partition=record.partition, delivered=delivered)
+        encoded = encode(record)
+        partition.undelivered.append(encoded)
+
+        def delivered(message: Message) -> None:  # on the thread of the delivery reports, in order of handing over
+            partition.undelivered.popleft()
+            if token is not None:
+                token.done_one(message)
+
+        self._publisher.publish(self._topic(JOURNAL_TOPIC), encoded, partition=record.partition, delivered=delivered)
         if token is not None:
             token.seal()
         self._report(partition)
@@ -244,8 +256,8 @@ class DetectorEdge(Edge):
             if books:
                 metrics.BOOKS_CONSUMED.labels(topic).inc(books)
                 self._consumed[topic] = 0
-        for analysis in partition.detection.rejections():
-            self._publisher.publish(ANALYSIS_TOPIC, encode(analysis), key=analysis.basket.encode())
+        for analysis in partition.core.detection.rejections():
+            self._publisher.publish(self._topic(ANALYSIS_TOPIC), encode(analysis), key=analysis.basket.encode())
 
     def _flush_soon(self) -> None:
         if self._flush_timer is None:
@@ -259,9 +271,8 @@ class DetectorEdge(Edge):
     # -- beginnings ----------------------------------------------------------------------------------------------
 
     def _open(self, number: int, epoch: int, earlier: list[Opportunity], end: int) -> Partition:
-        partition = Partition(number, epoch, self._gates)
-        partition.detection.assign(epoch, earlier)
-        partition.journal.assign(json.dumps({"opportunity_offset": end}, separators=(",", ":")))
+        partition = Partition(PartitionCore(number, self._gates))
+        partition.core.assign(epoch, earlier, assign_detail(end, self._settings))
         for reference in self._references.for_partition(number):
             self._emit(partition, self._tell(partition, reference), None)
         self._flush(partition)

@@ -14,7 +14,7 @@ TIMER_S: Final = 1.0
 KAFKA = load_or_exit(KafkaSettings)
 SETTINGS = load_or_exit(ExecutorSettings)
 app = make_app("executor", KAFKA, SETTINGS.executor_web_port)
-edge = serve(app, EVENT_TOPICS, lambda: ExecutorEdge(KAFKA, SETTINGS))
+edge = serve(app, KAFKA, EVENT_TOPICS, lambda: ExecutorEdge(KAFKA, SETTINGS))
 
 
 @app.timer(TIMER_S)

@@ -31,6 +31,7 @@ EVENT_TOPICS: Final = (OPPORTUNITY_TOPIC, *EXECUTION_TOPICS)
 GROUP_TOPIC: Final = "group"
 CONTROL_TOPICS: Final[dict[str, Region]] = {local_name("control", origin, "us"): origin for origin in REGIONS}
 TICKET_TOPIC: Final = "ticket"
+ALERT_TOPIC: Final = "alert"
 
 
 def rules_of(settings: ExecutorSettings) -> Rules:
@@ -48,19 +49,46 @@ def rules_of(settings: ExecutorSettings) -> Rules:
     )
 
 
+class WallClock:
+    """The time of day, whatever an event says."""
+
+    @property
+    def now_ns(self) -> int:
+        """Now."""
+        return time.time_ns()
+
+    def at(self, _event_ns: int) -> int:
+        """Now."""
+        return time.time_ns()
+
+
+class RunClock:
+    """A replay's time: the newest that an event has said. Its events are of long ago, and come at any speed."""
+
+    def __init__(self) -> None:
+        self.now_ns = 0
+
+    def at(self, event_ns: int) -> int:
+        """The time once an event of `event_ns` has come."""
+        self.now_ns = max(self.now_ns, event_ns)
+        return self.now_ns
+
+
 class ExecutorEdge(Edge):
     """The worker around the core. All but starting and rebuilding runs on the event loop's thread."""
 
     def __init__(self, kafka_settings: KafkaSettings, settings: ExecutorSettings) -> None:
         super().__init__("executor", kafka_settings, EVENT_TOPICS, [GROUP_TOPIC, *CONTROL_TOPICS])
         self._core = Executor(rules_of(settings))
+        self._clock = RunClock() if kafka_settings.run else WallClock()
+        self._controls = {self._topic(origin): region for origin, region in CONTROL_TOPICS.items()}
         self._active = False
 
     # -- the life of a worker ------------------------------------------------------------------------------------
 
     async def begin(self, partitions: set[tuple[str, int]]) -> None:
         """Build the core anew when the events are ours, and send again what was never answered."""
-        self._active = any(topic in EVENT_TOPICS for topic, _ in partitions)
+        self._active = any(topic in self._inputs for topic, _ in partitions)
         if self._active:
             self._core = await asyncio.to_thread(self._rebuild)
             pending = self._core.pending_orders()
@@ -90,15 +118,16 @@ class ExecutorEdge(Edge):
         self._publisher.check()
         if self._active and self._ready.is_set():
             self.refresh()
-            self._publish(self._core.on_time(time.time_ns()), None)
+            self._publish(self._core.on_time(self._clock.now_ns), None)
 
     # -- inputs --------------------------------------------------------------------------------------------------
 
     def _decide(self, topic: str, value: bytes) -> Decision:
-        now_ns = time.time_ns()
-        if topic == OPPORTUNITY_TOPIC:
-            return self._core.on_opportunity(decode_record(value, Opportunity), now_ns)
-        return self._core.on_execution(decode_record(value, Execution), now_ns)
+        if topic == self._topic(OPPORTUNITY_TOPIC):
+            opportunity = decode_record(value, Opportunity)
+            return self._core.on_opportunity(opportunity, self._clock.at(opportunity.time_ns))
+        execution = decode_record(value, Execution)
+        return self._core.on_execution(execution, self._clock.at(execution.executed_ns))
 
     def refresh(self) -> None:
         """Take in the groups and controls that came since the last call."""
@@ -110,8 +139,8 @@ class ExecutorEdge(Edge):
         topic, value = message.topic(), message.value()
         key = (message.key() or b"").decode(errors="replace")
         try:
-            if topic != GROUP_TOPIC:
-                self._core.on_control(_control(CONTROL_TOPICS[topic], key, value))
+            if topic in self._controls:
+                self._core.on_control(_control(self._controls[topic], key, value))
             elif value is None:
                 self._core.on_group_removed(key)
             else:
@@ -144,31 +173,35 @@ class ExecutorEdge(Edge):
                 token.done_one(message)
 
         for ticket in decision.tickets:
-            self._publisher.publish(
-                TICKET_TOPIC, encode(ticket), key=ticket.ticket_id.encode(), delivered=ticket_delivered
-            )
+            key = ticket.ticket_id.encode()
+            self._publisher.publish(self._topic(TICKET_TOPIC), encode(ticket), key=key, delivered=ticket_delivered)
         for alert in decision.alerts:
             delivered = None if token is None else token.done_one
-            self._publisher.publish("alert", encode(alert), key=alert.source.encode(), delivered=delivered)
+            self._publisher.publish(
+                self._topic(ALERT_TOPIC), encode(alert), key=alert.source.encode(), delivered=delivered
+            )
 
     def _send_orders(self, orders: Sequence[Order], token: Token | None) -> None:
         delivered = None if token is None else token.done_one
         for order in orders:
             metrics.ORDERS.labels(order.venue).inc()
             topic = local_name(f"order.{order.venue}", "us", "us")
-            self._publisher.publish(topic, encode(order), key=order.ticket_id.encode(), delivered=delivered)
+            self._publisher.publish(
+                self._topic(topic), encode(order), key=order.ticket_id.encode(), delivered=delivered
+            )
 
     # -- beginnings ----------------------------------------------------------------------------------------------
 
     def _rebuild(self) -> Executor:
         self._publisher.flush()
         core = Executor(self._core.rules, halts=self._core.halts, statuses=self._core.statuses)
-        tickets = self._records(TICKET_TOPIC, Ticket)
-        core.restore(tickets, self._records(OPPORTUNITY_TOPIC, Opportunity), time.time_ns())
+        tickets = list(self._records(TICKET_TOPIC, Ticket))
+        now_ns = self._clock.at(max((ticket.updated_ns for ticket in tickets), default=0))
+        core.restore(tickets, self._records(OPPORTUNITY_TOPIC, Opportunity), now_ns)
         return core
 
     def _records(self, topic: str, kind: type[Any]) -> Iterator[Any]:
-        for message in kafka.read_whole(self._bootstrap, [topic]):
+        for message in kafka.read_whole(self._bootstrap, [self._topic(topic)]):
             value = message.value()
             if value is None:
                 continue

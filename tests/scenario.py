@@ -5,7 +5,7 @@ import json
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,6 +43,8 @@ ORDER_TOPICS = [f"order.{venue}" for venue in HOME]
 
 R = TypeVar("R", bound=Record)
 During = Callable[[Stack, Supervisor], Awaitable[None]]
+Afterwards = Callable[[Stack, Path], Awaitable[Any]]
+"""Given the running stack when all is drained and collected, and a folder; what it returns is kept with the outcome."""
 Place = tuple[str, int, int]
 
 
@@ -62,6 +64,7 @@ class Outcome:
     postgres_tickets: list[str]
     postgres_executions: list[str]
     child_logs: dict[str, str]
+    afterwards: Any = None
 
     def books(self) -> Iterator[Book]:
         """Every book on the us cluster, repetitions included."""
@@ -147,16 +150,27 @@ def by_basket(events: Iterable[Expected]) -> dict[Basket, list[Expected]]:
 
 
 def play(
-    tape: str, speed: str, during: During | None = None, settings: dict[str, str] | None = None, limit_s: float = 600
+    tape: str,
+    speed: str,
+    during: During | None = None,
+    settings: dict[str, str] | None = None,
+    limit_s: float = 600,
+    afterwards: Afterwards | None = None,
 ) -> Outcome:
     """Play a tape to its end through a fresh stack, drain it, and collect everything."""
     with tempfile.TemporaryDirectory(prefix="dutchbook-scenario-") as folder:
         Path(folder).chmod(0o755)  # as root, Postgres runs as nobody and must get in
-        return asyncio.run(_play(tape, speed, Path(folder), during, settings or {}, limit_s))
+        return asyncio.run(_play(tape, speed, Path(folder), during, settings or {}, limit_s, afterwards))
 
 
 async def _play(
-    tape: str, speed: str, data_dir: Path, during: During | None, settings: dict[str, str], limit_s: float
+    tape: str,
+    speed: str,
+    data_dir: Path,
+    during: During | None,
+    settings: dict[str, str],
+    limit_s: float,
+    afterwards: Afterwards | None,
 ) -> Outcome:
     started_ns = time.time_ns()
     folder = resolve(tape, cache_folder() / "tapes").absolute()
@@ -179,7 +193,10 @@ async def _play(
                     drained=not waiting,
                     problems=[*problems, *waiting],
                 )
-                return await asyncio.to_thread(_collect, folder, stack, counted, data_dir)
+                outcome = await asyncio.to_thread(_collect, folder, stack, counted, data_dir)
+                if afterwards is not None:
+                    outcome = replace(outcome, afterwards=await afterwards(stack, data_dir))
+                return outcome
             finally:
                 stack.observer.stop()
 

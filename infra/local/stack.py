@@ -18,7 +18,7 @@ from infra.local.pipeline import SOURCES, Addresses, Playback, pipeline, simulat
 from infra.local.postgres import postgres, postgres_dsn
 from infra.local.services import PORT_NAMES, influxd, kafka, mirrormaker
 from infra.local.supervise import StopRequested, Supervisor
-from infra.observe import Observer
+from infra.observe import Observed, Observer
 from runtime.kafka import create_topics, read_whole
 from schemas.records import Group, Region, Venue
 from schemas.topics import HOME, REGIONS, creations, mirrormaker_properties
@@ -170,16 +170,7 @@ class Stack:
             await asyncio.sleep(0.05)
 
     def _missing(self, groups: Sequence[Group]) -> list[str]:
-        """What is not there yet, in words. A market that its venue does not know is not waited for."""
-        seen = self.observer.seen
-        reported = {source for source, _ in list(seen.metrics)}
-        missing = [f"{source} has not reported" for source in SOURCES if source not in reported]
-        for venue in HOME:
-            expected = len(markets_of(groups, venue))
-            followed, unknown = (int(seen.newest(f"markets_{what}", venue=venue)) for what in ("subscribed", "unknown"))
-            if followed + unknown < expected:
-                missing.append(f"{venue} follows {followed} of {expected} markets")
-        return missing
+        return not_reported(self.observer.seen, groups)
 
     def _warn_of_unknown_markets(self, groups: Sequence[Group]) -> None:
         for venue, home in HOME.items():
@@ -191,6 +182,18 @@ class Stack:
                     self.warnings.append(f"{venue} does not know market {market} of group {group}; the others go on")
         for warning in self.warnings:
             self._say(f"warning      {warning}")
+
+
+def not_reported(seen: Observed, groups: Sequence[Group]) -> list[str]:
+    """What is not there yet, in words. A market that its venue does not know is not waited for."""
+    reported = {source for source, _ in list(seen.metrics)}
+    missing = [f"{source} has not reported" for source in SOURCES if source not in reported]
+    for venue in HOME:
+        expected = len(markets_of(groups, venue))
+        followed, unknown = (int(seen.newest(f"markets_{what}", venue=venue)) for what in ("subscribed", "unknown"))
+        if followed + unknown < expected:
+            missing.append(f"{venue} follows {followed} of {expected} markets")
+    return missing
 
 
 def markets_of(groups: Sequence[Group], venue: Venue) -> dict[str, str]:

@@ -46,23 +46,34 @@ class Signer:
 
 def make_signer(settings: KalshiSettings, now: Callable[[], int]) -> Signer:
     """The signer that the settings describe; raises SettingsError when the key cannot be used."""
-    if settings.kalshi_private_key_file is None:
+    if settings.kalshi_private_key is not None:
+        key = parse_key(settings.kalshi_private_key.get_secret_value().encode(), "DUTCHBOOK_KALSHI_PRIVATE_KEY: it")
+    elif settings.kalshi_private_key_file is not None:
+        key = load_key(settings.kalshi_private_key_file)
+    else:
         return Signer(now)
-    return Signer(now, settings.kalshi_key_id, load_key(settings.kalshi_private_key_file))
+    return Signer(now, settings.kalshi_key_id, key)
 
 
 def load_key(file: Path) -> PrivateKey:
     """The RSA or Ed25519 key of a PEM file; raises SettingsError."""
-    name = "DUTCHBOOK_KALSHI_PRIVATE_KEY_FILE"
+    name = f"DUTCHBOOK_KALSHI_PRIVATE_KEY_FILE: {file}"
     try:
-        key = load_pem_private_key(file.read_bytes(), password=None)
+        text = file.read_bytes()
     except OSError as error:
-        raise SettingsError(f"{name}: {file} cannot be read: {error.strerror}") from None
+        raise SettingsError(f"{name} cannot be read: {error.strerror}") from None
+    return parse_key(text, name)
+
+
+def parse_key(text: bytes, name: str) -> PrivateKey:
+    """The RSA or Ed25519 key of a PEM text; raises SettingsError, whose message begins with `name`."""
+    try:
+        key = load_pem_private_key(text, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        # The reason is left out: it could quote the file.
-        raise SettingsError(f"{name}: {file} holds no unencrypted private key in PEM form") from None
+        # The reason is left out: it could quote the text.
+        raise SettingsError(f"{name} holds no unencrypted private key in PEM form") from None
     if not isinstance(key, RSAPrivateKey | Ed25519PrivateKey):
-        raise SettingsError(f"{name}: {file} holds a {type(key).__name__}; Kalshi takes RSA and Ed25519")
+        raise SettingsError(f"{name} holds a {type(key).__name__}; Kalshi takes RSA and Ed25519")
     return key
 
 

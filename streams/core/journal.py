@@ -13,6 +13,7 @@ class JournalRun:
         self.partition = partition
         self.epoch = epoch
         self._position = 0
+        self._closed = 0
         self._items: list[JournalItem] = []
         self._topic = ""
         self._first = 0
@@ -20,6 +21,11 @@ class JournalRun:
 
     def __len__(self) -> int:
         return len(self._items) + len(self._stamps)
+
+    @property
+    def position(self) -> int:
+        """Entries of the epoch so far: the position of the next one."""
+        return self._position + self._closed + len(self._stamps)
 
     def input(self, topic: str, offset: int, received_ns: int) -> None:
         """One record of a book topic was taken in at `received_ns`."""
@@ -32,13 +38,24 @@ class JournalRun:
         """One record of a reference topic was taken in."""
         self._append("reference", topic, 0, offset, b"", "")
 
-    def assign(self, open_opportunities: str) -> None:
-        """The partition was assigned; `open_opportunities` is what `detail` carries."""
-        self._append("assign", "", self.partition, 0, b"", open_opportunities)
+    def assign(self, detail: str) -> None:
+        """The partition was assigned; see `JournalItem` for what `detail` carries."""
+        self._append("assign", "", self.partition, 0, b"", detail)
 
     def revoke(self) -> None:
         """The partition was taken away."""
         self._append("revoke", "", self.partition, 0, b"", "")
+
+    def skip_to(self, position: int) -> None:
+        """Go on at a later position, as a replay that leaves entries out does; what was collected must be taken before.
+
+        Raises ValueError when it is not, or when the position is behind.
+        """
+        if len(self) or position < self._position:
+            raise ValueError(
+                f"a journal at {self.position} with {len(self)} untaken entries cannot go on at {position}"
+            )
+        self._position = position
 
     def take(self) -> Journal | None:
         """The record of everything since the last call, or None when there was nothing."""
@@ -47,12 +64,14 @@ class JournalRun:
             return None
         items = tuple(self._items)
         record = Journal(partition=self.partition, epoch=self.epoch, position=self._position, items=items)
-        self._position += sum(item.count for item in items)
+        self._position += self._closed
+        self._closed = 0
         self._items.clear()
         return record
 
     def _append(self, kind: str, topic: str, partition: int, offset: int, stamps: bytes, detail: str) -> None:
         self._close_run()
+        self._closed += 1
         self._items.append(
             JournalItem(
                 kind=kind,  # type: ignore[arg-type]
@@ -81,6 +100,7 @@ class JournalRun:
             detail="",
         )
         self._items.append(item)
+        self._closed += count
         self._stamps = array("q")
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.oracle import basket_of
 from tests.replay import judge
+from tests.replay.again import Again, tell_again
 from tests.scenario import Outcome, play
 
 pytestmark = pytest.mark.timeout(900)
@@ -15,8 +16,8 @@ pytestmark = pytest.mark.timeout(900)
 
 @pytest.fixture(scope="module", params=["btc-15m", "generated"])
 def outcome(request: pytest.FixtureRequest) -> Outcome:
-    """One run of each tape: the real one fast, the generated one as it was made."""
-    return play(request.param, "40" if request.param == "btc-15m" else "1")
+    """One run of each tape: the real one fast, the generated one as it was made; then all of it again."""
+    return play(request.param, "40" if request.param == "btc-15m" else "1", afterwards=tell_again)
 
 
 def test_the_run_was_healthy(outcome: Outcome) -> None:
@@ -36,6 +37,58 @@ def test_opportunities_and_trades_appear(outcome: Outcome) -> None:
 def test_the_oracle_agrees(outcome: Outcome) -> None:
     assert outcome.opportunities
     judge.the_oracle_agrees(outcome)
+
+
+def test_what_was_live_verifies(outcome: Outcome) -> None:
+    again: Again = outcome.afterwards
+    assert again.live.differences == []
+    assert again.live.undecodable == []
+    assert again.live.events == len(outcome.opportunities) > 0
+    assert again.live.lost == again.live.newer == again.live.skipped_epochs == 0
+
+
+@pytest.mark.parametrize("speed", ["max", "10", "1"])
+def test_a_replay_gives_the_same_opportunities(outcome: Outcome, speed: str) -> None:
+    """Also with a kill -9 of its detector in the middle."""
+    again: Again = outcome.afterwards
+    run = again.runs[speed]
+    assert run.compared["differences"] == run.compared["settings"] == [], run.said
+    assert run.compared["equal"] == len(outcome.opportunities)
+    assert run.verified.differences == []
+    assert run.verified.undecodable == []
+    assert run.verified.events == run.came_to.events == len(outcome.opportunities)
+    assert run.kills == 1 or speed == "max"
+
+
+def test_a_changed_fee_constant_is_named_with_opportunity_and_field(outcome: Outcome) -> None:
+    again: Again = outcome.afterwards
+    assert again.with_other_fees is not None
+    ids = {opportunity.opportunity_id for opportunity in outcome.opportunities}
+    differing = [one for one in again.with_other_fees.differences if one.kind == "differs"]
+    assert differing
+    assert {one.opportunity_id for one in differing} <= ids
+    assert any(field.field.endswith((".fee", "fees")) for one in differing for field in one.fields)
+
+
+def test_what_is_not_there_is_named(outcome: Outcome) -> None:
+    errors = outcome.afterwards.errors
+    assert (
+        errors["no data"] == "2 dutchbook replay: journal.detector: the detector journalled nothing in the given time\n"
+    )
+    assert errors["no data to verify"].startswith(
+        "2 dutchbook verify: journal.detector: the detector journalled nothing"
+    )
+    assert errors["unknown run"] == "2 dutchbook runs: there is no run 'nobody'; runs: x1, x10, xmax\n"
+    assert errors["taken"].startswith("2 dutchbook replay: there is a run 'xmax' already")
+    assert errors["unknown group"] == "2 dutchbook replay: no such group: nobody\n"
+    assert "journal.detector, partition" in errors["missing schema"]
+    assert "unknown schema fingerprint" in errors["missing schema"]
+    assert "book.kalshi, partition" in errors["evicted"]
+    assert "evicted, the topic now begins at offset" in errors["evicted"]
+
+
+def test_a_removed_run_leaves_no_topic(outcome: Outcome) -> None:
+    assert outcome.afterwards.left_after_removal == []
 
 
 def test_every_input_was_journalled(outcome: Outcome) -> None:

@@ -10,9 +10,18 @@ class FakeMessage:
     """What `confluent_kafka.Message` and Faust's messages have in common, both ways of asking."""
 
     def __init__(
-        self, topic: str, value: bytes | None, *, key: bytes = b"", partition: int = 0, offset: int = 0
+        self,
+        topic: str,
+        value: bytes | None,
+        *,
+        key: bytes = b"",
+        partition: int = 0,
+        offset: int = 0,
+        headers: list[tuple[str, bytes]] | None = None,
     ) -> None:
-        self._fields = {"topic": topic, "value": value, "key": key, "partition": partition, "offset": offset}
+        self._fields = {
+            "topic": topic, "value": value, "key": key, "partition": partition, "offset": offset, "headers": headers
+        }  # fmt: skip
 
     def topic(self) -> Any:
         return self._fields["topic"]
@@ -28,6 +37,9 @@ class FakeMessage:
 
     def offset(self) -> Any:
         return self._fields["offset"]
+
+    def headers(self) -> Any:
+        return self._fields["headers"]
 
     def error(self) -> None:
         return None

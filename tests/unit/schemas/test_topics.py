@@ -1,6 +1,7 @@
 """The one list of topics is the design's table, and everything made from it agrees with it."""
 
 import re
+from pathlib import Path
 
 import pytest
 from aiokafka.partitioner import DefaultPartitioner
@@ -90,6 +91,33 @@ def test_mirrormaker_copies_exactly_the_mirrored_topics() -> None:
         assert patterns is not None
         copied = {name for name in TOPICS for pattern in patterns.group(1).split(", ") if re.fullmatch(pattern, name)}
         assert copied == MIRRORED[home]
+
+
+GOLDEN = Path(__file__).with_name("mirrormaker.properties")
+SIGN_IN = """{alias}.bootstrap.servers = {servers}
+{alias}.security.protocol = SASL_SSL
+{alias}.sasl.mechanism = AWS_MSK_IAM
+{alias}.sasl.jaas.config = software.amazon.msk.auth.iam.IAMLoginModule required;
+{alias}.sasl.client.callback.handler.class = software.amazon.msk.auth.iam.IAMClientCallbackHandler
+"""
+
+
+def test_mirrormaker_between_plain_clusters() -> None:
+    assert mirrormaker_properties("127.0.0.1:19092", "127.0.0.1:29092") == GOLDEN.read_text()
+
+
+@pytest.mark.parametrize("signed_in", [("us",), ("eu",), ("us", "eu")])
+def test_mirrormaker_signs_in_to_the_clusters_of_msk_and_no_other(signed_in: tuple[str, ...]) -> None:
+    plain = {"us": "127.0.0.1:19092", "eu": "127.0.0.1:29092"}
+    msk = {region: f"b-1.x.kafka.{region}-west-1.amazonaws.com:9098,b-2.x:9098" for region in plain}
+    expected = GOLDEN.read_text().replace("replication.factor = 1", "replication.factor = 3")
+    for alias in signed_in:
+        before = f"{alias}.bootstrap.servers = {plain[alias]}\n"
+        assert before in expected
+        expected = expected.replace(before, SIGN_IN.format(alias=alias, servers=msk[alias]))
+    addresses = {region: f"iam://{msk[region]}" if region in signed_in else plain[region] for region in plain}
+    assert mirrormaker_properties(addresses["us"], addresses["eu"], replication_factor=3) == expected
+    assert expected.count("replication.factor = 3") == 7
 
 
 def test_groups_are_partitioned_as_a_java_client_would() -> None:

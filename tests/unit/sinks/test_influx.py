@@ -1,5 +1,6 @@
 """What the InfluxDB task makes of each answer, with the real client against a scripted server on loopback."""
 
+import base64
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -23,19 +24,31 @@ class ScriptedServer(HTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.answers: list[tuple[int, dict[str, str]]] = []
         self.writes: list[tuple[str, str, list[str]]] = []
+        self.signed_in: list[str] = []
+        self.cookies: list[str | None] = []
 
 
 class Handler(BaseHTTPRequestHandler):
     server: ScriptedServer
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        if self.path == "/api/v2/signin":
+            self._sign_in()
+            return
+        self.server.cookies.append(self.headers["Cookie"])
         self.server.writes.append((self.path, self.headers["Authorization"], body.split("\n")))
         status, headers = self.server.answers.pop(0) if self.server.answers else (204, {})
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
         self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _sign_in(self) -> None:
+        self.server.signed_in.append(self.headers["Authorization"])
+        self.send_response(204)
+        self.send_header("Set-Cookie", "influxdb-oss-session=abc")
         self.end_headers()
 
     def do_GET(self) -> None:
@@ -62,6 +75,19 @@ def task(server: ScriptedServer) -> Iterator[InfluxTask]:
     made = InfluxTask(store, wall_ns=lambda: NOW_NS + 9_000)
     made.start()
     yield made
+    made.stop()
+
+
+def test_a_user_signs_in_once_and_writes_in_that_session(server: ScriptedServer) -> None:
+    url = f"http://127.0.0.1:{server.server_port}"
+    made = InfluxTask(InfluxSettings(influx_url=url, influx_username="u", influx_password=SecretStr("p")))
+    made.start()
+    for offset in (0, 1):
+        made.put([sink_record([book()], offset, "book.kalshi")])
+        made.flush({HERE: offset + 1})
+    assert server.signed_in == ["Basic " + base64.b64encode(b"u:p").decode()]
+    assert server.cookies == ["influxdb-oss-session=abc"] * 2
+    assert [authorization for _, authorization, _ in server.writes] == [None, None]
     made.stop()
 
 

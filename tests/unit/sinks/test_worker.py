@@ -12,6 +12,7 @@ from schemas.codec import encode
 from sinks.memory import MemoryTask
 from sinks.task import Offsets, Place, RetriableError, SinkTask
 from sinks.worker import Worker
+from tests.unit.runtime.rounds import Rounds
 from tests.unit.sinks.fakes import FakeBroker, FakeConsumer, FakeMessage, FakeOutlet
 from tests.unit.sinks.make import NOW_NS, ticket
 
@@ -147,6 +148,27 @@ def test_a_topic_younger_than_the_store_is_read_from_its_beginning() -> None:
     task.stored[HERE] = 3
     Rig(broker, task).worker.run()
     assert stored_offsets(task) == [0, 1, 2, 3]
+
+
+def test_its_work_goes_round_also_while_the_store_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds = Rounds()
+    monkeypatch.setattr("sinks.worker.HEALTH", rounds)
+    broker, task = broker_with(*tickets(5)), MemoryTask()
+    seen: list[int] = []
+
+    def go_away() -> None:
+        task.down = True
+        broker.append("ticket", *tickets(5, 5))
+
+    def look() -> None:
+        seen.append(rounds.count)
+
+    def come_back() -> None:
+        task.down = False
+
+    Rig(broker, task, [look, look, go_away, *[look] * 12, come_back, *[look] * 40]).worker.run()
+    assert len(seen) > 12
+    assert all(before < after for before, after in pairwise(seen))
 
 
 def test_a_store_that_is_away_pauses_reading_and_loses_nothing() -> None:

@@ -268,3 +268,84 @@ def test_the_progress_watch_hears_of_every_place(world: World, monkeypatch: pyte
         assert heard == [(KALSHI, NUMBER, 1), (POLYMARKET, NUMBER, 3)]
 
     run(story)
+
+
+def test_an_opportunity_carries_the_journal_that_may_not_have_arrived(world: World) -> None:
+    async def story() -> None:
+        await world.edge.assigned(ALL)
+        world.publisher.held = True
+        await world.take(*(Record(KALSHI, offset, quiet(offset + 1)) for offset in range(JOURNAL_ITEMS)))
+        await world.take(Record(KALSHI, 70, at("kalshi", 100, (3900, 1000), (4000, 1000))), crossing()[1])
+        carried = [
+            [decode_record(value, Journal) for name, value in headers if name == "journal"]
+            for (topic, _, _), headers in zip(world.publisher.records, world.publisher.headers, strict=True)
+            if topic == "opportunity"
+        ]
+        (records,) = carried
+        journal = [decode_record(value, Journal) for value in world.publisher.of("journal.detector")]
+        assert records == journal[1:]  # the first one, of the assignment, was acknowledged
+        assert [sum(item.count for item in record.items) for record in records] == [JOURNAL_ITEMS, 2]
+        (opened,) = world.opportunities()
+        assert opened.journal_position == records[-1].position + 1
+        world.publisher.deliver()
+        world.publisher.held = False
+        world.now_ns += SECOND
+        await world.take(Record(KALSHI, 71, quiet(101)))
+        newest = [value for name, value in world.publisher.headers[-1] if name == "journal"]
+        assert newest == []
+
+    run(story)
+
+
+def test_an_old_epoch_makes_room_for_a_new_one_between_two_turns(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("streams.detector_edge.time.monotonic", lambda: clock[0])
+
+    async def story() -> None:
+        await world.edge.assigned(ALL)
+        await world.take(*crossing())
+        world.edge._begun_s -= 6 * 3600 - 60
+        await world.take(Record(KALSHI, 8, quiet(2)))
+        world.now_ns += SECOND
+        world.edge._begun_s -= 60
+        await world.take(Record(KALSHI, 9, quiet(3)), Record(KALSHI, 10, quiet(4)))
+        world.edge._flush_all()
+        items = [
+            (record.epoch, [item.kind for item in record.items])
+            for record in (decode_record(value, Journal) for value in world.publisher.of("journal.detector"))
+        ]
+        (first, _), (second, _) = items[0], items[-1]
+        assert second > first
+        assert [kind for epoch, kinds in items if epoch == first for kind in kinds][-1] == "revoke"
+        assert [kind for epoch, kinds in items if epoch == second for kind in kinds][:1] == ["assign"]
+        assert world.journal()[-1] == (KALSHI, 9, 2)
+        assert world.edge._ready.is_set()
+
+    run(story)
+
+
+def test_without_a_limit_an_epoch_lasts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUTCHBOOK_DETECTOR_EPOCH_MINUTES", "0")
+    world.edge = DetectorEdge(load(KafkaSettings), load(DetectorSettings))
+
+    async def story() -> None:
+        await world.edge.assigned(ALL)
+        world.edge._begun_s = -1e9
+        await world.take(*crossing())
+        assert len({decode_record(value, Journal).epoch for value in world.publisher.of("journal.detector")}) == 1
+
+    run(story)
+
+
+def test_references_come_also_while_no_book_does(world: World) -> None:
+    async def story() -> None:
+        await world.edge.assigned(ALL)
+        await world.take(*crossing())
+        FakeFollower.new = [FakeMessage("group", None, key=b"g", offset=3)]
+        world.edge.tick()
+        assert [one.event for one in world.opportunities()] == ["opened", "closed"]
+        world.publisher.failure = RuntimeError("gone")
+        with pytest.raises(RuntimeError, match="gone"):
+            world.edge.tick()
+
+    run(story)

@@ -11,7 +11,7 @@ import pytest
 
 from infra.local import bootstrap, install, obtain_influxd
 from infra.local.obtain import LOCKS, PartFailed, exclusive, prepare_cache
-from infra.local.obtain_kafka import ATTEMPTS, Jar, obtain_kafka, read_lock
+from infra.local.obtain_kafka import ATTEMPTS, Jar, obtain_kafka, obtain_msk, read_lock
 from infra.local.parts import PartMissing, Parts, cache_folder, find_parts, write_parts
 
 CONTENTS = {"a-1.jar": b"first", "b-2.jar": b"second", "c-3.jar": b"third"}
@@ -56,6 +56,20 @@ def test_the_shipped_lock_names_kafka_and_what_it_needs() -> None:
         assert (artifact, "4.3.0") in jars
 
 
+def test_the_shipped_lock_for_msk_is_one_jar_with_everything_in_it() -> None:
+    (jar,) = read_lock(LOCKS / "msk.txt")
+    assert (jar.group, jar.artifact, jar.classifier) == ("software.amazon.msk", "aws-msk-iam-auth", "all")
+    assert jar.file_name == f"aws-msk-iam-auth-{jar.version}-all.jar"
+
+
+def test_each_lock_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    lock = lock_of(tmp_path, CONTENTS)
+    kafka, msk = (obtain(tmp_path, quiet, lock, Repository()) for obtain in (obtain_kafka, obtain_msk))
+    assert kafka.parent.name.startswith("kafka-4.3.0-")
+    assert msk.parent.name.startswith("msk-")
+    assert {file.name for file in msk.iterdir()} == set(CONTENTS)
+
+
 @pytest.mark.parametrize("name", ["runtime.txt", "dev.txt", "java.txt", "go.txt"])
 def test_python_locks_pin_and_hash_everything_and_name_no_index(name: str) -> None:
     text = (LOCKS / name).read_text()
@@ -74,7 +88,7 @@ def test_python_locks_pin_and_hash_everything_and_name_no_index(name: str) -> No
         "org.example:a " + "0" * 64,
         "org.example:a:1 " + "0" * 63,
         "org.example:a:1 " + "X" * 64,
-        "org.example:a:1:extra " + "0" * 64,
+        "org.example:a:1:all:extra " + "0" * 64,
     ],
 )
 def test_a_lock_line_that_is_no_entry_is_an_error_and_never_skipped(tmp_path: Path, line: str) -> None:
