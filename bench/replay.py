@@ -17,7 +17,7 @@ from bench.load import references
 from bench.stack import BenchFailed, Ground, ground, watched
 from infra.local.parts import Parts
 from infra.local.services import kafka
-from infra.replay import Prepared, Progress, Wish, publish_run
+from infra.replay import Prepared, Progress, Stopping, Wish, publish_run
 from infra.verify_command import verify
 from runtime.kafka import read_whole
 from schemas.runs import run_topic
@@ -86,17 +86,22 @@ def _published(address: str, name: str, here: Ground) -> tuple[Manifest, float]:
     """Publish the whole stretch; reading the journal and creating topics are outside the time."""
     stretch = Stretch()
     prepared = Prepared.read(address, stretch)
-    began: list[float] = []
-
-    def told(_counts: Counts) -> None:
-        if not began:
-            began.append(time.perf_counter())
-
+    first = _First()
     try:
-        manifest = publish_run(address, Wish(name, stretch, 0.0, "max", True, here.folder), prepared, told)
-        return manifest, time.perf_counter() - began[0]
+        manifest = publish_run(address, Wish(name, stretch, 0.0, "max", True, here.folder), prepared, first)
+        return manifest, time.perf_counter() - first.looked_s
     finally:
         prepared.close()
+
+
+class _First(Stopping):
+    """Never stops; notes when it was first asked, just before the first record."""
+
+    looked_s = 0.0
+
+    def look(self, _counts: Counts) -> None:
+        """Note the time, once."""
+        self.looked_s = self.looked_s or time.perf_counter()
 
 
 async def _until_done(address: str, manifest: Manifest) -> None:

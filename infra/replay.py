@@ -3,11 +3,12 @@
 import asyncio
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from confluent_kafka import TopicPartition
 
@@ -29,6 +30,7 @@ from streams.replay.runs import Manifest, RunExists, topics_of
 from streams.replay.script import Filter, PartitionScript, Stretch, script_of
 
 Say = Callable[[str], None]
+T = TypeVar("T")
 WORKERS: Final = {
     "detector": faust_worker("streams.detector"),
     "executor": faust_worker("streams.executor"),
@@ -62,20 +64,41 @@ class Wish:
     folder: Path
 
 
-async def replay(address: str, wish: Wish, say: Say) -> int:
+def replay(address: str, wish: Wish, say: Say) -> int:
     """Carry it out; returns the exit code. Raises RunExists, EmptyRange, Evicted, Unreadable, JournalError."""
-    if await asyncio.to_thread(topics_of, address, wish.run):
+    if topics_of(address, wish.run):
         raise RunExists(f"there is a run {wish.run!r} already: choose another --run, or `dutchbook runs remove` it")
-    prepared = await asyncio.to_thread(Prepared.read, address, wish.stretch)
+    prepared = Prepared.read(address, wish.stretch)
     say(f"run {wish.run}: {prepared.words()}")
     try:
         if wish.publish_only:
-            await asyncio.to_thread(publish_run, address, wish, prepared, lambda _: None)
-            say(f"published; the workers: DUTCHBOOK_RUN={wish.run} faust -A streams.detector worker, and executor")
+            publish_run(address, wish, prepared, Stopping())
+            say(f"published; start its workers with DUTCHBOOK_RUN={wish.run}")
             return 0
-        return await _with_workers(address, wish, prepared, say)
+        return asyncio.run(_with_workers(address, wish, prepared, say))
     finally:
         prepared.close()
+
+
+class Stopping:
+    """Whether the replay is to stop, asked on the thread that publishes."""
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+
+    def ask(self) -> None:
+        """Have the publishing thread stop soon, also while it waits for a record's time."""
+        self._asked.set()
+
+    def look(self, _counts: Counts) -> None:
+        """Raise Stopped when asked to."""
+        if self._asked.is_set():
+            raise Stopped("stopped")
+
+    def wait(self, seconds: float) -> None:
+        """Wait; raise Stopped as soon as asked to."""
+        if self._asked.wait(seconds):
+            raise Stopped("stopped")
 
 
 class Prepared:
@@ -140,48 +163,58 @@ def has_inputs(script: PartitionScript, stretch: Stretch) -> bool:
     )
 
 
-def publish_run(address: str, wish: Wish, prepared: Prepared, told: Callable[[Counts], None]) -> Manifest:
-    """Create the run's topics and publish everything; returns its manifest."""
+def publish_run(address: str, wish: Wish, prepared: Prepared, stopping: Stopping) -> Manifest:
+    """Create the run's topics and publish everything; returns its manifest. Raises Stopped."""
     stretch, now = wish.stretch, time.time_ns()
     manifest = Manifest(
         run=wish.run, state="publishing", created_ns=now, updated_ns=now, from_ns=stretch.from_ns or 0,
         to_ns=stretch.to_ns or 0, groups=tuple(sorted(stretch.groups)), speed=wish.speed_text, cold=stretch.cold,
     )  # fmt: skip
-    made = Replay(address, manifest, told)
+    made = Replay(address, manifest, stopping.look)
     try:
         items = items_of(prepared.scripts, stretch, prepared.records, prepared.items(), prepared.filter)
-        return made.publish(prepared.seeds(), items, Pace(wish.speed))
+        return made.publish(prepared.seeds(), items, Pace(wish.speed, sleep=stopping.wait))
     finally:
         made.close()
 
 
 async def _with_workers(address: str, wish: Wish, prepared: Prepared, say: Say) -> int:
     began = time.monotonic()
+    stopping = Stopping()
     async with Supervisor(wish.folder / wish.run, say) as supervisor:
         supervisor.handle_signals()
-        stop = supervisor.stop_requested
-
-        def told(_counts: Counts) -> None:
-            if stop.is_set():
-                raise Stopped("stopped")
-
-        publishing = asyncio.create_task(asyncio.to_thread(publish_run, address, wish, prepared, told))
+        publishing = asyncio.create_task(asyncio.to_thread(publish_run, address, wish, prepared, stopping))
+        threads: list[asyncio.Task[Any]] = [publishing]
         try:
             await _until_there(address, wish.run, publishing)
             await supervisor.start(*workers(address, wish))
-            manifest = await publishing
-            spent = time.monotonic() - began
-            say(f"published {sum(manifest.records.values()):,} records in {spent:.1f} s")
-            await _until_worked_off(address, manifest, supervisor)
+            manifest = await _while_all_live(supervisor, publishing)
+            say(f"published {sum(manifest.records.values()):,} records in {time.monotonic() - began:.1f} s")
+            working = asyncio.create_task(asyncio.to_thread(_until_worked_off, address, manifest, stopping))
+            threads.append(working)
+            await _while_all_live(supervisor, working)
         except (Stopped, StopRequested):
             say(f"stopped; what there is of it is kept: `dutchbook runs remove {wish.run}` removes it")
             return EXIT_STOPPED
         finally:
-            stop.set()
-            await asyncio.gather(publishing, return_exceptions=True)
+            stopping.ask()
+            await asyncio.gather(*threads, return_exceptions=True)
     found = await asyncio.to_thread(results, address, wish.run)
     say(f"done after {time.monotonic() - began:.1f} s: {found.words()}")
     return 0
+
+
+async def _while_all_live(supervisor: Supervisor, work: "asyncio.Task[T]") -> T:
+    """The result of the work; raises ChildFailed or StopRequested when that comes first."""
+    life = asyncio.create_task(supervisor.wait())
+    try:
+        await asyncio.wait({work, life}, return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            return work.result()
+        life.result()
+        raise StopRequested("a stop was asked for")
+    finally:
+        life.cancel()
 
 
 def workers(address: str, wish: Wish) -> list[ChildSpec]:
@@ -206,19 +239,14 @@ def _ready(address: str, run: str) -> bool:
     return len(topics_of(address, run)) == len(run_creations(run))
 
 
-async def _until_worked_off(address: str, manifest: Manifest, supervisor: Supervisor) -> None:
+def _until_worked_off(address: str, manifest: Manifest, stopping: Stopping) -> None:
     """Until the detector has journalled every partition's last entry, and nobody has anything left to do."""
     progress = Progress(address, manifest)
     clean = 0
     try:
         while clean < CLEAN_ROUNDS:
-            clean = clean + 1 if await asyncio.to_thread(progress.done) else 0
-            stopped = asyncio.create_task(supervisor.wait())
-            await asyncio.wait({stopped}, timeout=LOOK_EVERY_S)
-            if stopped.done():
-                stopped.result()
-                raise StopRequested("a stop was asked for")
-            stopped.cancel()
+            clean = clean + 1 if progress.done() else 0
+            stopping.wait(LOOK_EVERY_S)
     finally:
         progress.close()
 

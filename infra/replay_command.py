@@ -1,7 +1,6 @@
 """`dutchbook replay`: a recorded stretch again, through the same detector and executor, under the name of a run."""
 
 import argparse
-import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -45,7 +44,7 @@ def run(options: argparse.Namespace, bootstrap: Callable[[Region, Path | None], 
         publish_only=options.publish_only,
         folder=_folder(options.data_dir),
     )
-    return asyncio.run(replay(bootstrap("us", options.data_dir), wish, _say))
+    return replay(bootstrap("us", options.data_dir), wish, _say)
 
 
 def _speed(text: str) -> float:

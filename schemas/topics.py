@@ -206,10 +206,10 @@ def mirrormaker_properties(us_bootstrap: str, eu_bootstrap: str, *, replication_
             f"{target}.producer.linger.ms = 0",
             f"{target}.producer.enable.idempotence = true",
             f"{target}.producer.max.in.flight.requests.per.connection = 5",
-            f"{target}.producer.max.request.size = 8388608",
+            f"{target}.producer.max.request.size = {MAXIMUM_RECORD_BYTES}",
             f"{source}.consumer.fetch.min.bytes = 1",
             f"{source}.consumer.fetch.max.wait.ms = 100",
-            f"{source}.consumer.max.partition.fetch.bytes = 8388608",
+            f"{source}.consumer.max.partition.fetch.bytes = {MAXIMUM_RECORD_BYTES}",
             f"{source}.consumer.metadata.max.age.ms = 10000",
         ]
     lines += [

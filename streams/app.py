@@ -37,6 +37,7 @@ SAID_EVERY: Final = 10
 """Of so many vain questions to the cluster one is logged."""
 FETCH_BYTES: Final = 256 * 1024
 """Of each partition in a fetch: what one fetch brings is taken in before the event loop turns to the next."""
+LOOK_EVERY_S: Final = 5.0
 TURN: Final = 128
 """Records that are taken in before the event loop may do something else."""
 
@@ -238,10 +239,11 @@ class OrderedAcks:
 
 
 class ProgressWatch:
-    """Ends the process when records of a partition wait and none is processed: Faust's consumers may stall.
+    """Ends the process when records of a partition have waited for `limit_s` and none was processed.
 
-    They are known to after broker trouble. `processed` is called as records are taken in; a thread compares every
-    assigned partition with the cluster's end offsets.
+    Faust's consumers may stall; they are known to after broker trouble. `processed` is called as records are taken in; a
+    thread compares every assigned partition with the cluster's end offsets. What counts is for how long records have
+    been seen to wait: a partition that was quiet for long and has one just now is no stall.
     """
 
     def __init__(self, bootstrap: str, group: str, topics: Sequence[str], *, limit_s: float = 20.0) -> None:
@@ -249,7 +251,8 @@ class ProgressWatch:
         self._group = group
         self._topics = frozenset(topics)
         self._limit_s = limit_s
-        self._moved: dict[tuple[str, int], tuple[int | None, float]] = {}
+        self._positions: dict[tuple[str, int], int | None] = {}
+        self._waiting: dict[tuple[str, int], tuple[int | None, float]] = {}
         self._log = logs.get(part="progress-watch")
         self._thread = threading.Thread(target=self._run, name="progress-watch", daemon=True)
 
@@ -259,22 +262,37 @@ class ProgressWatch:
 
     def processed(self, topic: str, partition: int, offset: int) -> None:
         """Everything up to this offset was taken in."""
-        self._moved[topic, partition] = (offset + 1, time.monotonic())
+        self._positions[topic, partition] = offset + 1
 
     def assigned(self, partitions: set[tuple[str, int]]) -> None:
         """Watch what is assigned here from now on, and nothing else."""
-        now = time.monotonic()
-        self._moved = {place: (None, now) for place in partitions if place[0] in self._topics}
+        self._waiting = {}
+        self._positions = {place: None for place in partitions if place[0] in self._topics}
 
     def _run(self) -> None:
         client = kafka.consumer(self._bootstrap, self._group)
         while True:
-            time.sleep(5)
-            for (topic, partition), (position, moved) in list(self._moved.items()):
-                place = TopicPartition(topic, partition)
-                if time.monotonic() - moved > self._limit_s and self._records_wait(client, place, position):
-                    self._log.error("records wait but none is processed: ending", topic=topic, partition=partition)
-                    os._exit(EXIT_STALLED)
+            time.sleep(LOOK_EVERY_S)
+            stalled = self.look(client, time.monotonic())
+            if stalled is not None:
+                topic, partition = stalled
+                self._log.error("records wait but none is processed: ending", topic=topic, partition=partition)
+                os._exit(EXIT_STALLED)
+
+    def look(self, client: Consumer, now: float) -> tuple[str, int] | None:
+        """One look at every partition; returns one whose records have waited for too long."""
+        waiting = self._waiting
+        for place, position in list(self._positions.items()):
+            if not self._records_wait(client, TopicPartition(*place), position):
+                waiting.pop(place, None)
+                continue
+            before, since = waiting.get(place, (position, now))
+            if before != position:
+                since = now
+            waiting[place] = position, since
+            if now - since >= self._limit_s:
+                return place
+        return None
 
     @staticmethod
     def _records_wait(client: Consumer, place: TopicPartition, position: int | None) -> bool:

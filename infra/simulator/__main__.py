@@ -24,6 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
             exchange=options.exchange,
             seed=options.seed,
             rate=parse_rate(options.rate),
+            host=options.host,
         )
         asyncio.run(_until_signalled(options.venue, tape, settings))
     except (TapeError, ValueError, OSError) as error:
@@ -44,14 +45,15 @@ async def _until_signalled(venue: str, tape: Tape, settings: Options) -> None:
 
 
 def _announce(simulator: Simulator) -> None:
-    print(f"listening on {HOST}:{simulator.port}", flush=True)
+    print(f"listening on {simulator.host}:{simulator.port}", flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m infra.simulator", description="Speak a venue's API from a tape.")
     parser.add_argument("venue", choices=VENUES)
     parser.add_argument("--tape", required=True, help="a shipped tape's name, 'generated', or a tape folder")
-    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (0: any free one)")
+    parser.add_argument("--host", default=HOST, help=f"address to listen on (default: {HOST})")
+    parser.add_argument("--port", type=int, default=0, help="port to listen on (0: any free one)")
     parser.add_argument("--speed", default="1", help="1 is recorded pacing, X is X times, max is as fast as it is read")
     parser.add_argument("--hold", action="store_true", help="wait for POST /_simulator/start")
     parser.add_argument("--cache", default="data/tapes", help="where the generated tape is kept")

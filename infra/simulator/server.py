@@ -1,4 +1,4 @@
-"""One venue simulator as a server: the venue's websockets and REST on one port of 127.0.0.1, and a control face.
+"""One venue simulator as a server: the venue's websockets and REST on one port, and a control face.
 
 Control face, for whoever runs the simulator (see ``control``): start and status of the playback, the fault panel, the
 canonical books.
@@ -25,6 +25,7 @@ from infra.simulator.tape import VENUES, Tape
 __all__ = ["HOST", "KALSHI_PATH", "POLYMARKET_PATH", "Options", "Simulator", "serve"]
 
 HOST = "127.0.0.1"
+"""Where a simulator listens unless told otherwise: its control face asks nobody who they are."""
 PING_EVERY_S = 10.0
 # How long a playback at full speed waits for a client that reads nothing before its queue overflows.
 PATIENCE_S = 10.0
@@ -35,7 +36,8 @@ class Options:
     """How a simulator runs.
 
     ``speed`` None plays as fast as the clients read; ``hold`` waits for ``/_simulator/start``, otherwise the first
-    subscription starts the tape; ``queue`` bounds the frames waiting for one client; ``port`` 0 takes a free one.
+    subscription starts the tape; ``queue`` bounds the frames waiting for one client; ``port`` 0 takes a free one of
+    ``host``.
     ``exchange``: the tape supplies catalogue and groups only, and ``rate`` actions a second, chosen by ``seed``, move
     the books from the beginning on; the seed also chooses what the faults strike.
     """
@@ -50,6 +52,7 @@ class Options:
     exchange: bool = False
     seed: int = 0
     rate: float = 50.0
+    host: str = HOST
 
 
 class Simulator:
@@ -70,6 +73,7 @@ class Simulator:
         self._app.router.add_route("*", PREFIX + "{path:.*}", self._panel)
         self._app.router.add_route("*", "/{path:.*}", self._rest)
         self._runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=1.0)
+        self.host = options.host
         self.port = options.port
         self.played: asyncio.Task[None] | None = None
 
@@ -94,12 +98,13 @@ class Simulator:
 
     async def __aenter__(self) -> Self:
         await self._runner.setup()
-        site = web.TCPSite(self._runner, HOST, self._options.port)
+        site = web.TCPSite(self._runner, self._options.host, self._options.port)
         try:
             await site.start()
         except OSError as error:
             await self._runner.cleanup()
-            raise OSError(error.errno, f"cannot listen on {HOST}:{self._options.port}: {error.strerror}") from error
+            place = f"{self._options.host}:{self._options.port}"
+            raise OSError(error.errno, f"cannot listen on {place}: {error.strerror}") from error
         self.port = self._runner.addresses[0][1]
         self.played = asyncio.create_task(self.driver.run(), name="playback")
         return self
@@ -115,7 +120,7 @@ class Simulator:
     @property
     def url(self) -> str:
         """Where REST and the control face are."""
-        return f"http://{HOST}:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     async def _websocket(self, request: web.Request) -> web.StreamResponse:
         """Serve one websocket until either side ends it; closing its outbox cuts the connection."""

@@ -1,11 +1,12 @@
-"""Events are acknowledged in order, and not before everything emitted for them is delivered."""
+"""Events are acknowledged in order, not before everything emitted for them is delivered; and a stall is noticed."""
 
 import asyncio
 
+from confluent_kafka import KafkaException, TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.app import OrderedAcks, Token
+from streams.app import OrderedAcks, ProgressWatch, Token
 
 
 class Event:
@@ -93,3 +94,62 @@ def test_forgotten_events_are_never_acknowledged() -> None:
         assert acknowledged == []
 
     asyncio.run(run())
+
+
+class Cluster:
+    """Ends and commits of the one partition that a watch looks at."""
+
+    def __init__(self) -> None:
+        self.low, self.high, self.committed_offset, self.down = 0, 0, -1001, False
+
+    def committed(self, places: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        return [TopicPartition(place.topic, place.partition, self.committed_offset) for place in places]
+
+    def get_watermark_offsets(self, _place: TopicPartition, timeout: float) -> tuple[int, int]:
+        if self.down:
+            raise KafkaException("down")
+        return self.low, self.high
+
+
+PLACE = ("book.kalshi", 3)
+
+
+def watched() -> tuple[ProgressWatch, Cluster]:
+    watch = ProgressWatch("x", "g", ["book.kalshi"])
+    watch.assigned({PLACE, ("another", 0)})
+    return watch, Cluster()
+
+
+def test_records_that_wait_for_the_whole_limit_are_a_stall() -> None:
+    watch, cluster = watched()
+    cluster.high = 5
+    assert [watch.look(cluster, now) for now in (0.0, 5.0, 19.0)] == [None] * 3  # type: ignore[arg-type]
+    assert watch.look(cluster, 20.0) == PLACE  # type: ignore[arg-type]
+
+
+def test_a_record_that_has_just_come_to_a_quiet_partition_is_none() -> None:
+    watch, cluster = watched()
+    watch.processed(*PLACE, 4)
+    cluster.high = 5
+    assert watch.look(cluster, 0.0) is None  # type: ignore[arg-type]
+    cluster.high = 6  # after a long time
+    assert watch.look(cluster, 1000.0) is None  # type: ignore[arg-type]
+    watch.processed(*PLACE, 5)
+    cluster.high = 7
+    assert watch.look(cluster, 1019.0) is None  # type: ignore[arg-type]
+    assert watch.look(cluster, 1038.0) is None  # type: ignore[arg-type]
+    assert watch.look(cluster, 1039.0) == PLACE  # type: ignore[arg-type]
+
+
+def test_neither_a_broker_that_is_down_nor_an_assignment_before_counts() -> None:
+    watch, cluster = watched()
+    cluster.high = 5
+    assert watch.look(cluster, 0.0) is None  # type: ignore[arg-type]
+    cluster.down = True
+    assert watch.look(cluster, 30.0) is None  # type: ignore[arg-type]
+    cluster.down = False
+    assert watch.look(cluster, 35.0) is None  # type: ignore[arg-type]
+    watch.assigned({PLACE})
+    assert watch.look(cluster, 60.0) is None  # type: ignore[arg-type]
+    cluster.committed_offset = 5
+    assert watch.look(cluster, 90.0) is None  # type: ignore[arg-type]

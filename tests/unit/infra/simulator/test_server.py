@@ -178,3 +178,29 @@ def test_the_process_says_where_it_listens_and_stops_on_a_signal(tmp_path: Path)
         assert process.stdout.readline().startswith("listening on 127.0.0.1:")
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2"])
+def test_it_listens_on_the_host_that_is_named_and_on_no_other(tmp_path: Path, host: str) -> None:
+    other = {"127.0.0.1": "127.0.0.2", "127.0.0.2": "127.0.0.1"}[host]
+
+    async def scenario() -> None:
+        async with Simulator("kalshi", tape(tmp_path), Options(hold=True, host=host)) as simulator:
+            assert simulator.url == f"http://{host}:{simulator.port}"
+            async with httpx.AsyncClient() as http:
+                answer = await http.get(simulator.url + "/_simulator/status")
+                assert answer.json()["state"] == "holding"
+                with pytest.raises(httpx.ConnectError):
+                    await http.get(f"http://{other}:{simulator.port}/_simulator/status")
+
+    run(scenario())
+
+
+def test_the_process_listens_where_the_command_line_says(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "infra.simulator", "polymarket", "--tape", str(tape(tmp_path).folder), "--hold"]
+    with subprocess.Popen([*command, "--host", "127.0.0.2"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    assert line.startswith("listening on 127.0.0.2:")

@@ -1,0 +1,1 @@
+"""Containers: one Dockerfile for both images, a compose file for one machine, and the steps these need in Python."""
