@@ -55,6 +55,7 @@ check: setup-dev ## style, types, and which room may import which
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@$(BIN)/python -m infra.terraform.check
 
 bench: setup ## measure this machine: books per second, latencies
 	@$(BIN)/python -m bench

@@ -241,8 +241,8 @@ class OrderedAcks:
 class ProgressWatch:
     """Ends the process when records of a partition have waited for `limit_s` and none was processed.
 
-    Faust's consumers may stall; they are known to after broker trouble. `processed` is called as records are taken in; a
-    thread compares every assigned partition with the cluster's end offsets. What counts is for how long records have
+    Faust's consumers may stall; they are known to after broker trouble. `processed` is called as records are taken in;
+    a thread compares every assigned partition with the cluster's end offsets. What counts is for how long records have
     been seen to wait: a partition that was quiet for long and has one just now is no stall.
     """
 

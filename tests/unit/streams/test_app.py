@@ -123,33 +123,33 @@ def watched() -> tuple[ProgressWatch, Cluster]:
 def test_records_that_wait_for_the_whole_limit_are_a_stall() -> None:
     watch, cluster = watched()
     cluster.high = 5
-    assert [watch.look(cluster, now) for now in (0.0, 5.0, 19.0)] == [None] * 3  # type: ignore[arg-type]
-    assert watch.look(cluster, 20.0) == PLACE  # type: ignore[arg-type]
+    assert [watch.look(cluster, now) for now in (0.0, 5.0, 19.0)] == [None] * 3
+    assert watch.look(cluster, 20.0) == PLACE
 
 
 def test_a_record_that_has_just_come_to_a_quiet_partition_is_none() -> None:
     watch, cluster = watched()
     watch.processed(*PLACE, 4)
     cluster.high = 5
-    assert watch.look(cluster, 0.0) is None  # type: ignore[arg-type]
+    assert watch.look(cluster, 0.0) is None
     cluster.high = 6  # after a long time
-    assert watch.look(cluster, 1000.0) is None  # type: ignore[arg-type]
+    assert watch.look(cluster, 1000.0) is None
     watch.processed(*PLACE, 5)
     cluster.high = 7
-    assert watch.look(cluster, 1019.0) is None  # type: ignore[arg-type]
-    assert watch.look(cluster, 1038.0) is None  # type: ignore[arg-type]
-    assert watch.look(cluster, 1039.0) == PLACE  # type: ignore[arg-type]
+    assert watch.look(cluster, 1019.0) is None
+    assert watch.look(cluster, 1038.0) is None
+    assert watch.look(cluster, 1039.0) == PLACE
 
 
 def test_neither_a_broker_that_is_down_nor_an_assignment_before_counts() -> None:
     watch, cluster = watched()
     cluster.high = 5
-    assert watch.look(cluster, 0.0) is None  # type: ignore[arg-type]
+    assert watch.look(cluster, 0.0) is None
     cluster.down = True
-    assert watch.look(cluster, 30.0) is None  # type: ignore[arg-type]
+    assert watch.look(cluster, 30.0) is None
     cluster.down = False
-    assert watch.look(cluster, 35.0) is None  # type: ignore[arg-type]
+    assert watch.look(cluster, 35.0) is None
     watch.assigned({PLACE})
-    assert watch.look(cluster, 60.0) is None  # type: ignore[arg-type]
+    assert watch.look(cluster, 60.0) is None
     cluster.committed_offset = 5
-    assert watch.look(cluster, 90.0) is None  # type: ignore[arg-type]
+    assert watch.look(cluster, 90.0) is None
