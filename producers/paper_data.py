@@ -1,15 +1,16 @@
 """What a paper gateway knows of its venue's markets: metadata from the beginning, books from a few seconds back."""
 
 import time
-from typing import Final
+from typing import ClassVar, Final
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
 
 from producers.paper import PaperMatcher
+from producers.paper_desk import PATIENCE_NS
+from producers.paper_station import Station
 from runtime import kafka, logs, metrics
 from schemas.codec import decode_books, decode_record
-from schemas.records import Market, Venue
-from schemas.topics import HOME, venue_topic
+from schemas.records import Market, Order
 
 REACH_MS: Final = 10_000
 """How far back books are read at start: grouped markets' books are published again every 2 s."""
@@ -20,15 +21,23 @@ ROUNDS: Final = 20
 
 
 class MarketData:
-    """Feeds a matcher from the venue's book and market topics, outside any consumer group."""
+    """Feeds a matcher from the venue's book and market topics, outside any consumer group.
 
-    def __init__(self, venue: Venue, bootstrap: str, matcher: PaperMatcher, dead_letters: kafka.DeadLetters) -> None:
-        self._book_topic = venue_topic("book", venue, HOME[venue])
-        self._market_topic = venue_topic("market", venue, HOME[venue])
+    It also is the gateway's clock: what it has fed by `now_ns` is what was known then. Live that is the time of day.
+    """
+
+    patience_ns: ClassVar[int] = PATIENCE_NS
+    """How long an order waits for a book or metadata that may still come."""
+
+    def __init__(
+        self, station: Station, bootstrap: str, matcher: PaperMatcher, dead_letters: kafka.DeadLetters
+    ) -> None:
+        self._book_topic = station.books
+        self._market_topic = station.markets
         self._matcher = matcher
         self._dead_letters = dead_letters
-        self._log = logs.get(source=f"gateway.{venue}")
-        self._client = kafka.consumer(bootstrap, f"dutchbook-data-{venue}")
+        self._log = logs.get(source=f"gateway.{station.venue}")
+        self._client = kafka.consumer(bootstrap, f"dutchbook-data-{station.venue}")
 
     def catch_up(self, timeout_s: float = 60.0) -> None:
         """Return when all metadata that exists has been read; raises KafkaUnavailable when that takes too long."""
@@ -44,8 +53,16 @@ class MarketData:
             if message is not None:
                 self._take(message)
 
-    def drain(self) -> None:
-        """Take in what has been received; never waits."""
+    def now_ns(self) -> int:
+        """The time by the gateway's clock."""
+        return time.time_ns()
+
+    def arrived_ns(self, _order: Order) -> int:
+        """When an order that was just read arrived."""
+        return time.time_ns()
+
+    def drain(self, _due_ns: int | None) -> None:
+        """Take in what has been received; never waits. `due_ns` is when the next order may be answered."""
         for _ in range(ROUNDS):
             messages = self._client.consume(BATCH, timeout=0)
             for message in messages:

@@ -2,6 +2,8 @@
 
 An order's offset is committed only after its execution has been acknowledged. Whenever the orders are assigned to this
 process, it first rereads the execution topic whole, so that an order is answered once, also after a kill.
+
+With `DUTCHBOOK_RUN` it does the same in a replay, by the time of the run (`producers.paper_run`).
 """
 
 import queue
@@ -18,8 +20,10 @@ from producers.home import require_home
 from producers.paper import PaperMatcher
 from producers.paper_data import MarketData
 from producers.paper_desk import Address, OffsetLedger, PaperDesk
+from producers.paper_run import RunData
+from producers.paper_station import Station
 from runtime import kafka, logs, metrics
-from runtime.health import HeartbeatSender, on_stop_signal
+from runtime.health import HEALTH, HeartbeatSender, on_stop_signal
 from runtime.metrics import MetricReporter
 from runtime.settings import (
     MILLISECOND_NS,
@@ -32,7 +36,6 @@ from runtime.settings import (
 )
 from schemas.codec import DecodeError, decode_record, encode
 from schemas.records import Execution, Order, Venue
-from schemas.topics import HOME, local_name, venue_topic
 
 EXIT_FAILED: Final = 1
 EXIT_SETTINGS: Final = 2
@@ -47,11 +50,10 @@ class PaperGateway:
     """One venue's gateway. Everything but delivery reports and the reporters happens on the thread that calls `run`."""
 
     def __init__(self, venue: Venue, kafka_settings: KafkaSettings, settings: PaperSettings) -> None:
-        here = HOME[venue]
+        self._station = station = Station(venue, kafka_settings.run)
         self._venue = venue
-        self._bootstrap = kafka_settings.bootstrap(here)
-        self._order_topic = local_name(f"order.{venue}", "us", here)
-        self._execution_topic = venue_topic("execution", venue, here)
+        self._bootstrap = station.bootstrap(kafka_settings)
+        self._order_topic, self._execution_topic = station.orders, station.executions
         source = f"gateway.{venue}"
         self._log = logs.get(source=source)
         self._publisher = kafka.Publisher(self._bootstrap, f"dutchbook-{source}")
@@ -59,13 +61,16 @@ class PaperGateway:
         matcher = PaperMatcher(
             venue, settings.freshness_ms * MILLISECOND_NS, settings.paper_order_age_ms * MILLISECOND_NS
         )
-        self._data = MarketData(venue, self._bootstrap, matcher, self._dead_letters)
-        self._desk = PaperDesk(matcher, settings.paper_latency_ms * MILLISECOND_NS)
+        self._data = (RunData if station.run else MarketData)(station, self._bootstrap, matcher, self._dead_letters)
+        self._desk = PaperDesk(matcher, settings.paper_latency_ms * MILLISECOND_NS, self._data.patience_ns)
         self._ledger = OffsetLedger()
         self._delivered: queue.SimpleQueue[Address] = queue.SimpleQueue()
-        self._orders = kafka.consumer(self._bootstrap, f"dutchbook-{source}")
+        self._orders = kafka.consumer(self._bootstrap, station.group)
         self._stopped = threading.Event()
-        self._reporters = (HeartbeatSender(source, here, self._send), MetricReporter(source, here, self._send))
+        self._reporters = (
+            HeartbeatSender(source, station.here, self._send),
+            MetricReporter(source, station.here, self._send),
+        )
 
     def run(self) -> None:
         """Answer orders until `stop`; raises when it cannot go on."""
@@ -87,8 +92,9 @@ class PaperGateway:
     # -- one round ----------------------------------------------------------------------------------------------
 
     def _round(self, *, accepting: bool) -> None:
+        HEALTH.turned()
         self._publisher.check()
-        self._data.drain()
+        self._data.drain(self._desk.next_due_ns())
         self._answer_due()
         if accepting and not self._desk.full:
             self._take_order(self._orders.poll(self._pause_s()))
@@ -100,10 +106,10 @@ class PaperGateway:
         due_ns = self._desk.next_due_ns()
         if due_ns is None:
             return IDLE_S
-        return min(IDLE_S, max(0.001, (due_ns - time.time_ns()) / 1e9))
+        return min(IDLE_S, max(0.001, (due_ns - self._data.now_ns()) / 1e9))
 
     def _answer_due(self) -> None:
-        for answer in self._desk.due(time.time_ns()):
+        for answer in self._desk.due(self._data.now_ns()):
             execution = answer.execution
             metrics.EXECUTIONS.labels(self._venue, execution.kind).inc()
             self._publisher.publish(
@@ -138,7 +144,7 @@ class PaperGateway:
             self._ledger.done(address)
             return
         self._dead_letters.good()
-        if not self._desk.accept(order, address, time.time_ns()):
+        if not self._desk.accept(order, address, self._data.arrived_ns(order)):
             self._ledger.done(address)
 
     def _commit(self, *, asynchronous: bool) -> None:
@@ -195,15 +201,19 @@ class PaperGateway:
                 self._log.warning("unreadable execution", offset=message.offset(), error=str(error))
 
     def _send(self, topic: str, key: bytes, value: bytes) -> None:
-        self._publisher.publish(topic, value, key=key)
+        self._publisher.publish(self._station.topic(topic), value, key=key)
 
 
 def main(venue: Venue) -> int:
-    """Run the venue's gateway; returns the exit code: 2 for wrong settings, 1 when it cannot go on."""
+    """Run the venue's gateway; returns the exit code: 2 for wrong settings, 1 when it cannot go on.
+
+    A run's gateway reads no setting of the venue, and runs where the run is (`producers.paper_station`).
+    """
     try:
-        region = load(KalshiSettings).region if venue == "kalshi" else load(PolymarketSettings).region
-        require_home(venue, region, "gateway")
         kafka_settings, settings = load(KafkaSettings), load(PaperSettings)
+        if not kafka_settings.run:
+            region = load(KalshiSettings).region if venue == "kalshi" else load(PolymarketSettings).region
+            require_home(venue, region, "gateway")
     except SettingsError as error:
         print(f"gateway.{venue}: {error}", file=sys.stderr)
         return EXIT_SETTINGS

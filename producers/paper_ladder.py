@@ -33,15 +33,14 @@ class _Take(NamedTuple):
 class PaperLadder:
     """Books arrive in any order, repeated or not; the higher (epoch, sequence) wins."""
 
-    __slots__ = ("_displayed", "_restored", "_restored_version", "_taken", "book", "version")
+    __slots__ = ("_displayed", "_restored", "_taken", "book", "version")
 
     def __init__(self) -> None:
         self.book: Book | None = None
         self.version = NO_VERSION
         self._displayed: dict[Side, dict[int, int]] = {"bid": {}, "ask": {}}
         self._taken: dict[Place, _Take] = {}
-        self._restored: dict[Place, int] = {}
-        self._restored_version = NO_VERSION
+        self._restored: dict[Version, dict[Place, int]] = {}
 
     def on_book(self, book: Book) -> None:
         """Take in a book; raises ValueError when its ladder is malformed."""
@@ -62,15 +61,12 @@ class PaperLadder:
     def restore(self, version: Version, outcome: Outcome, fills: Iterable[Fill]) -> None:
         """Take up what an earlier life bought from the book `version`, once that very book is in force.
 
-        Of several versions the newest counts: what was taken from older ones is forgotten.
+        What was taken from a book that is older than the one in force is forgotten.
         """
-        if version < self._restored_version:
-            return
-        if version > self._restored_version:
-            self._restored_version, self._restored = version, {}
+        bought = self._restored.setdefault(version, {})
         for fill in fills:
             place = place_of(outcome, fill.price)
-            self._restored[place] = self._restored.get(place, 0) - (-fill.fill_quantity // FILL_PER_QUANTITY)
+            bought[place] = bought.get(place, 0) - (-fill.fill_quantity // FILL_PER_QUANTITY)
         self._count_restored()
 
     def available(self, outcome: Outcome) -> list[Level]:
@@ -97,12 +93,11 @@ class PaperLadder:
         return 0 if take is None else take.quantity
 
     def _count_restored(self) -> None:
-        if not self._restored or self.version < self._restored_version:
+        if not self._restored:
             return
-        if self.version == self._restored_version:
-            for place, quantity in self._restored.items():
-                self._taken[place] = _Take(self._already(place) + quantity, self._shows(place))
-        self._restored = {}
+        for place, quantity in self._restored.get(self.version, {}).items():
+            self._taken[place] = _Take(self._already(place) + quantity, self._shows(place))
+        self._restored = {version: bought for version, bought in self._restored.items() if version > self.version}
 
 
 def place_of(outcome: Outcome, price: int) -> Place:

@@ -1,4 +1,4 @@
-"""`python -m producers.polymarket.gateway`: Polymarket's paper gateway, in the eu region only."""
+"""`python -m producers.polymarket.gateway`: Polymarket's paper gateway, in the eu region only (a replay's: in us)."""
 
 import sys
 

@@ -10,8 +10,10 @@ from confluent_kafka.admin import AdminClient
 
 from runtime.kafka import KafkaUnavailable, admin_client, read_whole
 from schemas.runs import MANIFEST, group_of, run_of, run_prefixes, run_topic
+from schemas.topics import HOME
 
-GROUPS: Final = ("dutchbook-detector", "dutchbook-executor")
+GROUPS: Final = ("dutchbook-detector", "dutchbook-executor", *(f"dutchbook-gateway.{venue}" for venue in HOME))
+"""The consumer groups of a run, by their live names."""
 DELETED_WITHIN_S: Final = 30.0
 State = str
 

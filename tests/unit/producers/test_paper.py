@@ -221,6 +221,23 @@ def test_only_the_newest_book_of_another_life_counts() -> None:
     assert quantities(again, order("3", quantity=2000)) == [1100]
 
 
+def test_what_was_taken_from_several_books_of_another_life_counts_as_they_come_again() -> None:
+    books = [book(asks=[(5400, 400), (5500, 900)], sequence=sequence) for sequence in (3, 4)]
+    changed = book(asks=[(5400, 400), (5500, 901)], sequence=5)
+    before = matcher(books[0])
+    taken = [before.answer(order("1", quantity=300), SECOND)]
+    before.on_book(books[1])
+    taken.append(before.answer(order("2", quantity=200), SECOND))
+    again = matcher()
+    again.restore(taken)
+    for one in books:
+        again.on_book(one)
+    for made in (before, again):
+        assert quantities(made, order("3", limit_price=5400), order("4", quantity=100)) == [0, 100]
+        made.on_book(changed)
+        assert quantities(made, order("5", limit_price=5400), order("6", quantity=2000)) == [0, 901]
+
+
 # -- conservation ---------------------------------------------------------------------------------------------------
 
 PRICES = st.integers(40, 60).map(lambda cents: cents * 100)

@@ -14,6 +14,7 @@ from runtime.settings import KafkaSettings, PaperSettings, load
 from schemas.codec import decode_record, encode, encode_books
 from schemas.records import Execution, Order, Venue
 from tests.unit.kafka_fakes import FakeConsumer, FakeMessage, FakePublisher, FakeReporter
+from tests.unit.runtime.rounds import Rounds
 from tests.unit.trading import book, market, order
 
 
@@ -79,6 +80,14 @@ def test_orders_are_answered_once_and_committed(cluster: Cluster) -> None:
     assert cluster.publisher.records[0][:2] == ("execution.kalshi", b"ticket")
     assert cluster.orders.committed[-1] == 3
     assert (cluster.orders.closed, cluster.data.closed, cluster.publisher.closed) == (True, True, True)
+
+
+def test_each_round_says_that_the_gateway_works(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds = Rounds()
+    monkeypatch.setattr(paper_gateway, "HEALTH", rounds)
+    cluster.ask(fresh_order("1"), fresh_order("2"))
+    cluster.gateway().run()
+    assert rounds.count >= 3
 
 
 def test_nothing_is_committed_before_its_execution_is_delivered(cluster: Cluster) -> None:
