@@ -49,10 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _user_errors() -> tuple[type[Exception], ...]:
     from infra.decode import UnknownTopic
+    from infra.explain.kafka import ExplainError
     from infra.groups import GroupFileError
     from infra.groups_command import GroupsUsage
     from infra.rebuild import RebuildError
     from infra.rebuild_command import RebuildUsage
+    from infra.record.frames import RecordError
     from infra.replay_command import ReplayUsage
     from infra.scan_command import ScanUsage
     from infra.status import NoStack
@@ -67,6 +69,7 @@ def _user_errors() -> tuple[type[Exception], ...]:
         SettingsError,
         KafkaUnavailable,
         DeliveryFailed,
+        ExplainError,
         UnknownTopic,
         GroupFileError,
         GroupsUsage,
@@ -76,6 +79,7 @@ def _user_errors() -> tuple[type[Exception], ...]:
         EmptyRange,
         Evicted,
         JournalError,
+        RecordError,
         ReplayUsage,
         RunExists,
         UnknownRun,
@@ -105,9 +109,13 @@ def parser() -> argparse.ArgumentParser:
     _add_groups(verbs.add_parser("groups", help="check, publish and decide on groups of markets"))
     _add_rebuild(verbs.add_parser("rebuild", help="build books again from raw frames, and check the published ones"))
     _add_scan(verbs.add_parser("scan", help="every opportunity on a tape, as JSON lines"))
-    _add_command(verbs.add_parser("verify", help="run the core over the journal again, and compare"), "verify")
-    _add_command(verbs.add_parser("replay", help="run a recorded stretch again, under the name of a run"), "replay")
-    _add_command(verbs.add_parser("runs", help="list, show, compare and remove replays"), "runs")
+    _add_command(verbs.add_parser("verify", help="run the core over the journal again, and compare"), "verify_command")
+    _add_command(verbs.add_parser("replay", help="a recorded stretch again, under the name of a run"), "replay_command")
+    _add_command(
+        verbs.add_parser("explain", help="one opportunity: ladders, walk, waterfall, stamps"), "explain.command"
+    )
+    _add_command(verbs.add_parser("record", help="a stretch of what was seen live, as a tape"), "record.command")
+    _add_command(verbs.add_parser("runs", help="list, show, compare and remove replays"), "runs_command")
     decode = verbs.add_parser("decode", help="print a topic's records as JSON lines")
     decode.add_argument("topic")
     decode.add_argument("--from-beginning", action="store_true", help="existing records first")
@@ -148,9 +156,9 @@ def _add_scan(scan: argparse.ArgumentParser) -> None:
     scan.set_defaults(run=scan_command.run)
 
 
-def _add_command(verb: argparse.ArgumentParser, name: str) -> None:
-    """A verb that has a module of its own, `infra.<name>_command`."""
-    command = importlib.import_module(f"infra.{name}_command")
+def _add_command(verb: argparse.ArgumentParser, module: str) -> None:
+    """A verb whose command line is a module of its own."""
+    command = importlib.import_module(f"infra.{module}")
     command.add_arguments(verb)
     verb.set_defaults(run=lambda options: command.run(options, _bootstrap))
 
