@@ -111,9 +111,7 @@ def parser() -> argparse.ArgumentParser:
     _add_scan(verbs.add_parser("scan", help="every opportunity on a tape, as JSON lines"))
     _add_command(verbs.add_parser("verify", help="run the core over the journal again, and compare"), "verify_command")
     _add_command(verbs.add_parser("replay", help="a recorded stretch again, under the name of a run"), "replay_command")
-    _add_command(
-        verbs.add_parser("explain", help="one opportunity: ladders, walk, waterfall, stamps"), "explain.command"
-    )
+    _add_command(verbs.add_parser("explain", help="why an opportunity was what it was"), "explain.command")
     _add_command(verbs.add_parser("record", help="a stretch of what was seen live, as a tape"), "record.command")
     _add_command(verbs.add_parser("runs", help="list, show, compare and remove replays"), "runs_command")
     decode = verbs.add_parser("decode", help="print a topic's records as JSON lines")
