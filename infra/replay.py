@@ -133,6 +133,8 @@ class Prepared:
         if not any(has_inputs(script, stretch) for script in scripts):
             records.close()
             raise EmptyRange(f"{JOURNAL}: the detector consumed nothing in the given time")
+        for script in scripts:
+            records.prepare(script.number, script.first_offsets())
         return cls(address, stretch, scripts, records)
 
     def items(self) -> "list[Item]":

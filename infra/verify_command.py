@@ -16,6 +16,7 @@ from schemas.records import Region
 from schemas.runs import EARLIER, run_topic
 from schemas.topics import dead_letter_name
 from streams.replay.entry import Entry
+from streams.replay.journal import first_offsets
 from streams.replay.reading import OPPORTUNITY, Known, read_journal, read_opportunities
 from streams.replay.records import BOOKS, LiveRecords, RunRecords
 from streams.replay.runs import require_run
@@ -58,6 +59,8 @@ def verify(address: str, wanted: Wanted) -> Report:
     records = RunRecords(address, wanted.run) if wanted.run else LiveRecords(address)
     verification = Verification(records, wanted, load(DetectorSettings))
     try:
+        for number in sorted(journal):
+            records.prepare(number, first_offsets(journal[number]))
         for number in sorted(journal):
             earlier = [one.record for one in seeds.get(number, ())]
             verification.partition(number, journal[number], known.get(number, []), earlier)

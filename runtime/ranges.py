@@ -62,8 +62,10 @@ def read_span(bootstrap: str, topic: str, partition: int, first: int, end: int) 
     try:
         client.assign([TopicPartition(topic, partition, first)])
         silent_s = 0.0
-        while client.position([TopicPartition(topic, partition)])[0].offset < end:
-            messages = client.consume(BATCH, POLL_S)
+        at = first
+        while at < end:
+            messages = client.consume(min(BATCH, end - at), POLL_S)
+            at = max(at, client.position([TopicPartition(topic, partition)])[0].offset)
             silent_s = 0.0 if messages else silent_s + POLL_S
             if silent_s > SILENCE_S:
                 raise KafkaUnavailable(f"{topic}, partition {partition}: nothing was read for {SILENCE_S:g} s")

@@ -88,6 +88,16 @@ def epochs_of(records: Iterable[Journal], *, gaps: bool = False) -> tuple[list[E
     return whole, beheaded
 
 
+def first_offsets(records: Iterable[Journal]) -> dict[str, int]:
+    """Of each input topic the first offset that a partition's journal names."""
+    found: dict[str, int] = {}
+    for record in sorted(records, key=lambda one: (one.epoch, one.position)):
+        for item in record.items:
+            if item.kind == "input":
+                found.setdefault(item.topic, item.offset)
+    return found
+
+
 def _epoch(ordered: list[Journal], *, gaps: bool) -> Epoch:
     place = f"journal.detector, partition {ordered[0].partition}, epoch {ordered[0].epoch}"
     items: list[tuple[int, JournalItem]] = []

@@ -3,7 +3,7 @@
 Every reader fixes its end when it begins. Topics are read outside any consumer group.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -114,17 +114,20 @@ def read_opportunities(bootstrap: str, topic: str) -> Iterator[Known]:
 
 
 class Cursor:
-    """Reads records of one partition by offset; quick when each is after the one before."""
+    """Reads records of one partition by offset; quick when each is after the one before.
 
-    def __init__(self, bootstrap: str, topic: str, partition: int) -> None:
+    `low` and `end` are where the partition begins and ends. What follows `first` is fetched in the background at once.
+    """
+
+    def __init__(self, bootstrap: str, topic: str, partition: int, low: int, end: int, first: int) -> None:
         self._place = f"{topic}, partition {partition}"
         self._topic, self._partition = topic, partition
+        self._low, self._end = low, end
         self._client: Consumer = consumer(bootstrap, GROUP, **CURSOR_SETTINGS)
-        self._end = end_offsets(self._client, [topic]).get((topic, partition), 0)
-        self._low = self._client.get_watermark_offsets(TopicPartition(topic, partition), timeout=20)[0]
         self._buffer: list[Message] = []
         self._at = 0
-        self._next = -1
+        self._next = max(first, low)
+        self._client.assign([TopicPartition(topic, partition, self._next)])
 
     def at(self, offset: int) -> Message:
         """The record with this offset; raises Evicted, KafkaUnavailable."""
@@ -163,7 +166,7 @@ class Cursor:
         silent_s = 0.0
         while True:
             try:
-                messages = self._client.consume(BATCH, POLL_S)
+                messages = self._client.consume(min(BATCH, self._end - offset), POLL_S)
             except KafkaException as error:
                 raise KafkaUnavailable(f"{self._place}: {error.args[0].str()}") from error
             good = [message for message in messages if message.error() is None]
@@ -176,17 +179,25 @@ class Cursor:
 
 
 class Inputs:
-    """The records that a live journal names, read where they were consumed."""
+    """Records of some topics by address, read where they are."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, topics: Sequence[str]) -> None:
         self._bootstrap = bootstrap
+        self._spans = _spans_of(bootstrap, topics)
         self._cursors: dict[tuple[str, int], Cursor] = {}
+
+    def prepare(self, topic: str, partition: int, offset: int) -> None:
+        """Begin to fetch what comes from an offset on, in the background; it will be asked for."""
+        span = self._spans.get((topic, partition))
+        if span is not None and (topic, partition) not in self._cursors:
+            self._cursors[topic, partition] = Cursor(self._bootstrap, topic, partition, *span, offset)
 
     def at(self, topic: str, partition: int, offset: int) -> Message:
         """The record at an address; raises Evicted, KafkaUnavailable."""
+        self.prepare(topic, partition, offset)
         cursor = self._cursors.get((topic, partition))
         if cursor is None:
-            cursor = self._cursors[topic, partition] = Cursor(self._bootstrap, topic, partition)
+            raise Evicted(f"{topic}, partition {partition}: there is no such partition")
         return cursor.at(offset)
 
     def close(self) -> None:
@@ -194,3 +205,16 @@ class Inputs:
         for cursor in self._cursors.values():
             cursor.close()
         self._cursors.clear()
+
+
+def _spans_of(bootstrap: str, topics: Sequence[str]) -> dict[tuple[str, int], tuple[int, int]]:
+    """Where each partition begins and ends."""
+    client = consumer(bootstrap, GROUP)
+    try:
+        ends = end_offsets(client, topics)
+        lows = {place: client.get_watermark_offsets(TopicPartition(*place), timeout=20)[0] for place in ends}
+    except KafkaException as error:
+        raise KafkaUnavailable(f"cluster did not answer: {error.args[0].str()}") from error
+    finally:
+        client.close()
+    return {place: (lows[place], end) for place, end in ends.items()}

@@ -1,6 +1,6 @@
 """Where the records are that a journal names: in the live topics, or in those of a run, found by their headers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from confluent_kafka import Message
@@ -19,10 +19,15 @@ class LiveRecords:
     """The records of the live topics, at the very addresses."""
 
     def __init__(self, bootstrap: str) -> None:
-        self._inputs = Inputs(bootstrap)
+        self._inputs = Inputs(bootstrap, BOOKS)
         self._references = {
             (message.topic(), message.offset()): message for message in read_whole(bootstrap, REFERENCES)
         }
+
+    def prepare(self, partition: int, first: Mapping[str, int]) -> None:
+        """Begin to fetch a partition's books, from the first offset of each topic on."""
+        for topic, offset in first.items():
+            self._inputs.prepare(topic, partition, offset)
 
     def input(self, entry: Entry) -> bytes:
         """The value of a record of books; raises Evicted."""
@@ -58,7 +63,7 @@ class RunRecords:
 
     def __init__(self, bootstrap: str, run: str) -> None:
         self._run = run
-        self._inputs = Inputs(bootstrap)
+        self._inputs = Inputs(bootstrap, [run_topic(run, name) for name in BOOKS])
         self._next: dict[tuple[str, int], int] = {}
         self._references = dict(self._read(read_whole(bootstrap, [run_topic(run, name) for name in REFERENCES])))
 
@@ -67,6 +72,11 @@ class RunRecords:
         for message in messages:
             entry = _replayed(message).entry
             yield (entry.partition, entry.epoch, entry.position), message
+
+    def prepare(self, partition: int, first: Mapping[str, int]) -> None:
+        """Begin to fetch a partition's books, from their beginning on."""
+        for topic in first:
+            self._inputs.prepare(run_topic(self._run, topic), partition, 0)
 
     def input(self, entry: Entry) -> bytes:
         """The value of a record of books; raises Evicted."""

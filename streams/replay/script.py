@@ -42,6 +42,13 @@ class PartitionScript:
     epochs: tuple[tuple[Epoch, int], ...]
     seeds: tuple[Known, ...]
 
+    def first_offsets(self) -> dict[str, int]:
+        """The first offset of each input topic."""
+        found: dict[str, int] = {}
+        for epoch, _ in self.epochs:
+            found = epoch.first_offsets() | found
+        return found
+
 
 def script_of(number: int, journal: Iterable[Journal], known: Sequence[Known], stretch: Stretch) -> PartitionScript:
     """The script of one partition; raises JournalError, Evicted when the stretch's beginning is no longer kept."""

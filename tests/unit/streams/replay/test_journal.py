@@ -10,7 +10,7 @@ from runtime.settings import DetectorSettings, load
 from schemas.records import Journal
 from streams.core.journal import JournalRun
 from streams.partition import assign_detail
-from streams.replay.journal import Epoch, JournalError, epochs_of
+from streams.replay.journal import Epoch, JournalError, epochs_of, first_offsets
 
 DETAIL = assign_detail(7, load(DetectorSettings))
 TOPICS = ("book.kalshi", "eu.book.polymarket")
@@ -99,3 +99,10 @@ def test_an_epoch_must_begin_with_a_readable_assign_mark() -> None:
     assert record is not None
     with pytest.raises(JournalError, match="the assign mark is not readable"):
         epochs_of([record])
+
+
+def test_where_reading_begins() -> None:
+    later = written(9, [("book.kalshi", 1), ("eu.book.polymarket", 2)], set())
+    first = written(5, [("group", 0), ("book.kalshi", 6), ("book.kalshi", 7)], {1, 2})
+    assert first_offsets(later + first[::-1]) == {"book.kalshi": 6, "eu.book.polymarket": 2}
+    assert first_offsets([]) == {}

@@ -149,3 +149,10 @@ def test_an_epoch_that_ended_in_order_or_is_the_last_is_not_cut() -> None:
     (first, second), _ = epochs_of(memory.journal)
     assert cut(first, second, memory.known) == first.end
     assert cut(second, None, memory.known) == second.end
+
+
+def test_where_reading_begins() -> None:
+    memory = told([*list(crossings())[:3], ("revoke",), *crossings()])
+    assert script(memory).first_offsets() == {"book.kalshi": 0, "eu.book.polymarket": 0}
+    begin = next(entry.received_ns for entry, _ in entries(memory) if entry.offset == 1 and entry.kind == "input")
+    assert script(memory, Stretch(from_ns=begin)).first_offsets()["book.kalshi"] == 1
