@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 TURN: Final = "turn"
+RUN_TURN: Final = "run_turn"
 EPOCH: Final = "epoch"
 POSITION: Final = "position"
 RECEIVED: Final = "received_ns"

@@ -101,8 +101,11 @@ class ExecutorEdge(Edge):
 
     def take(self, event: Any) -> None:
         """One record of an event topic. Raises only when the worker cannot go on."""
+        self.work(event, self._acks.add(event))
+
+    def work(self, event: Any, token: Token) -> None:
+        """Decide on one record and publish what follows; its token is sealed."""
         message = event.message
-        token = self._acks.add(event)
         self.refresh()
         try:
             decision = self._decide(message.topic, event.value or b"")

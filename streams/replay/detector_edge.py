@@ -1,10 +1,12 @@
 """The detector's edge in a replay: the same core and outputs, fed with a run's topics in the journal's order.
 
-Every record of a run says where it was consumed, when, and at which turn of its partition. What comes early waits for
-its turn, whatever Kafka and Faust deliver first. A turn with another epoch begins that epoch, with what the run itself
-has said so far and what was known before the stretch. So all that a run says follows from its topics alone. Nothing is
-ever acknowledged: a worker that is started again, or gets a partition anew, reads it from its beginning and comes to
-the same events; those that are in the run's topic already it does not publish again.
+Every record of a run says where it was consumed, when, and at which turn. What comes early waits for its turn,
+whatever Kafka and Faust deliver first. A worker that has all partitions keeps the turns of the whole run, so that its
+events come in the same order every time; workers that share them keep each partition's. A turn with another epoch
+begins that epoch, with what the run itself has said so far and what was known before the stretch. So all that a run
+says follows from its topics alone. Nothing is ever acknowledged: a worker that is started again, or gets a partition
+anew, reads it from its beginning and comes to the same events; those that are in the run's topic already it does not
+publish again.
 """
 
 import asyncio
@@ -20,6 +22,7 @@ from runtime.settings import DetectorSettings, KafkaSettings
 from schemas.codec import DecodeError, decode_record
 from schemas.records import Opportunity
 from schemas.runs import EARLIER, run_topic
+from schemas.topics import KEYED_PARTITIONS
 from streams.app import Received
 from streams.consumer import FetchConsumer
 from streams.core.detection import Source
@@ -30,7 +33,7 @@ from streams.replay.reading import Unreadable
 from streams.replay.verify import read_reference
 
 WAITING: Final = 20_000
-"""Records of a partition that wait for their turn, at most; the topic that is ahead is not read on then."""
+"""Records that wait for their turn, about the most; what is ahead is not read on then."""
 NO_OFFSET: Final = -1
 
 Said = tuple[str, int]
@@ -48,16 +51,23 @@ class Turn:
 
 
 @dataclass(slots=True)
+class Turns:
+    """Entries that wait for their turn, and whose turn it is: of one partition, or of the whole run."""
+
+    next: int = 0
+    waiting: dict[int, Turn] = field(default_factory=dict)
+    paused: set[TP] = field(default_factory=set)
+
+
+@dataclass(slots=True)
 class RunPartition(Partition):
     """One assigned partition of a run."""
 
     core: PartitionCore
+    turns: Turns
     earlier: list[Opportunity]
     said: set[Said]
-    next_turn: int = 0
     epoch: int = 0
-    waiting: dict[int, Turn] = field(default_factory=dict)
-    paused: set[TP] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         Partition.__init__(self, self.core)
@@ -70,6 +80,7 @@ class RunDetectorEdge(DetectorEdge):
         super().__init__(kafka_settings, settings)
         self._run = kafka_settings.run
         self._told: list[Turn] = []
+        self._whole: Turns | None = None
         self._consumer: FetchConsumer | None = None
 
     # -- the life of a worker ------------------------------------------------------------------------------------
@@ -79,9 +90,11 @@ class RunDetectorEdge(DetectorEdge):
         numbers = sorted({number for topic, number in partitions if topic in self._inputs})
         seeds = await asyncio.to_thread(self._opportunities, EARLIER)
         said = await asyncio.to_thread(self._opportunities, OPPORTUNITY_TOPIC)
+        self._whole = Turns() if len(numbers) == KEYED_PARTITIONS else None
         self._partitions = {
             number: RunPartition(
                 PartitionCore(number, self._gates),
+                self._whole or Turns(),
                 [one for one in seeds if one.partition == number],
                 {(one.opportunity_id, one.revision) for one in said if one.partition == number},
             )
@@ -133,34 +146,41 @@ class RunDetectorEdge(DetectorEdge):
             return
         self._wait(Turn(replayed, "", message.value, TP(message.topic, message.partition)))
         partition = self._partitions.get(message.partition)
-        if partition is not None:
-            self._advance(partition)
+        if isinstance(partition, RunPartition):
+            self._advance(partition.turns)
 
     # -- turns ---------------------------------------------------------------------------------------------------
 
     def _wait(self, turn: Turn) -> None:
         """Keep an entry until its turn. One that had its turn is a repetition."""
-        partition = self._partitions.get(turn.replayed.entry.partition)
-        if not isinstance(partition, RunPartition) or turn.replayed.turn < partition.next_turn:
+        entry = turn.replayed.entry
+        partition = self._partitions.get(entry.partition)
+        if not isinstance(partition, RunPartition):
             return
-        partition.waiting[turn.replayed.turn] = turn
-        if len(partition.waiting) > WAITING and self._consumer is not None and turn.replayed.entry.kind == "input":
+        turns = partition.turns
+        number = turn.replayed.turn if self._whole is None else turn.replayed.run_turn
+        if number < turns.next:
+            return
+        turns.waiting[number] = turn
+        if len(turns.waiting) > WAITING and self._consumer is not None and entry.kind == "input":
             self._consumer.pause_partitions([turn.place])
-            partition.paused.add(turn.place)
+            turns.paused.add(turn.place)
 
     def _go_on(self) -> None:
         for partition in self._partitions.values():
-            self._advance(partition)
+            assert isinstance(partition, RunPartition)
+            self._advance(partition.turns)
 
-    def _advance(self, partition: Partition) -> None:
+    def _advance(self, turns: Turns) -> None:
         """Take in everything whose turn has come."""
-        assert isinstance(partition, RunPartition)
-        while (turn := partition.waiting.pop(partition.next_turn, None)) is not None:
-            partition.next_turn += 1
+        while (turn := turns.waiting.pop(turns.next, None)) is not None:
+            turns.next += 1
+            partition = self._partitions[turn.replayed.entry.partition]
+            assert isinstance(partition, RunPartition)
             self._take_turn(partition, turn)
-        if partition.paused and len(partition.waiting) < WAITING // 2 and self._consumer is not None:
-            self._consumer.resume_partitions(partition.paused)
-            partition.paused.clear()
+        if turns.paused and len(turns.waiting) < WAITING // 2 and self._consumer is not None:
+            self._consumer.resume_partitions(turns.paused)
+            turns.paused.clear()
 
     def _take_turn(self, partition: RunPartition, turn: Turn) -> None:
         entry = turn.replayed.entry

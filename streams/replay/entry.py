@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from schemas.replayed import EPOCH, ORIGIN, PARTITION, POSITION, RECEIVED, TURN, NotReplayed
+from schemas.replayed import EPOCH, ORIGIN, PARTITION, POSITION, RECEIVED, RUN_TURN, TURN, NotReplayed
 
 __all__ = ["Entry", "EntryKind", "NotReplayed", "Replayed"]
 
@@ -31,9 +31,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """An entry on its way through a run: `turn` counts the entries of its partition from 0 on, without gaps."""
+    """An entry on its way through a run.
+
+    `turn` counts the entries of its partition, `run_turn` those of the whole run, both from 0 on and without gaps.
+    """
 
     turn: int
+    run_turn: int
     entry: Entry
 
     def headers(self) -> list[tuple[str, bytes]]:
@@ -41,6 +45,7 @@ class Replayed:
         entry = self.entry
         fields = {
             TURN: self.turn,
+            RUN_TURN: self.run_turn,
             PARTITION: entry.partition,
             EPOCH: entry.epoch,
             POSITION: entry.position,
@@ -65,6 +70,6 @@ class Replayed:
                 offset=int(offset),
                 received_ns=int(said[RECEIVED]),
             )
-            return cls(int(said[TURN]), entry)
+            return cls(int(said[TURN]), int(said[RUN_TURN]), entry)
         except (KeyError, ValueError) as error:
             raise NotReplayed(f"not a record of a replay: {error!r}") from error

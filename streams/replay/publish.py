@@ -38,6 +38,7 @@ class Counts:
     entries: dict[int, int] = field(default_factory=dict)
     last: dict[int, tuple[int, int]] = field(default_factory=dict)
     records: dict[str, int] = field(default_factory=dict)
+    run_turns: int = 0
     lead_in: int = 0
     first_ns: int = 0
     last_ns: int = 0
@@ -148,9 +149,10 @@ class Replay:
         headers = []
         if entry is not None:
             turn = counts.entries.get(entry.partition, 0)
+            headers = Replayed(turn, counts.run_turns, entry).headers()
             counts.entries[entry.partition] = turn + 1
+            counts.run_turns += 1
             counts.last[entry.partition] = (entry.epoch, entry.position)
-            headers = Replayed(turn, entry).headers()
             if item.lead_in:
                 counts.lead_in += 1
             elif entry.kind == "input":

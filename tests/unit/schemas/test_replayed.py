@@ -11,7 +11,7 @@ ENTRY = Entry(
 
 
 def test_the_stamp_is_that_of_the_entry() -> None:
-    assert received_ns(Replayed(5, ENTRY).headers()) == 42
+    assert received_ns(Replayed(5, 9, ENTRY).headers()) == 42
 
 
 @pytest.mark.parametrize("headers", [None, [], [("turn", b"1")], [("received_ns", b"soon")]])

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ import pytest
 from runtime import kafka
 from runtime.settings import DetectorSettings, KafkaSettings, load
 from schemas.codec import decode_record
-from schemas.records import Journal
+from schemas.records import Journal, Opportunity
 from schemas.runs import run_topic
+from schemas.topics import KEYED_PARTITIONS
 from streams import app
 from streams.replay import detector_edge
 from streams.replay.detector_edge import RunDetectorEdge, edge_of
@@ -29,8 +31,15 @@ STORY = told([*crossings(), ("kill", 1, 1, 1), *crossings(), ("revoke",), *list(
 class Record:
     """What aiokafka gives."""
 
-    def __init__(self, topic: str, value: bytes, headers: tuple[tuple[str, bytes], ...], offset: int = 0) -> None:
-        self.topic, self.partition, self.offset = topic, NUMBER, offset
+    def __init__(
+        self,
+        topic: str,
+        value: bytes,
+        headers: tuple[tuple[str, bytes], ...],
+        offset: int = 0,
+        partition: int = NUMBER,
+    ) -> None:
+        self.topic, self.partition, self.offset = topic, partition, offset
         self.value, self.headers = value, headers
 
 
@@ -62,16 +71,17 @@ class Run:
         self.seeds: list[FakeMessage] = []
         script = script_of(NUMBER, memory.journal, memory.known, Stretch())
         entries = [e for e, _ in entries_of(script, Stretch(), Filter(frozenset(), memory.reference))]
+        self.entries = entries
         self.records: list[Record] = []
         self.references: list[FakeMessage] = []
         for turn, entry in enumerate(entries):
-            self._add(turn, entry)
+            self.add(turn, turn, entry)
         self.edge = self.fresh()
 
-    def _add(self, turn: int, entry: Entry) -> None:
-        topic, headers = run_topic("r1", entry.topic), tuple(Replayed(turn, entry).headers())
+    def add(self, turn: int, run_turn: int, entry: Entry) -> None:
+        topic, headers = run_topic("r1", entry.topic), tuple(Replayed(turn, run_turn, entry).headers())
         if entry.kind == "input":
-            self.records.append(Record(topic, self.memory.input(entry), headers, turn))
+            self.records.append(Record(topic, self.memory.input(entry), headers, turn, entry.partition))
             return
         key, value = self.memory.reference(entry)
         self.references.append(FakeMessage(topic, value, key=key.encode(), offset=turn, headers=list(headers)))
@@ -231,6 +241,56 @@ def test_what_was_open_before_the_stretch_goes_on(run_: Run) -> None:
         await run_.edge.take_all(run_.records[:1], run_.consumer)  # type: ignore[arg-type]
         still = partition.core.detection.open_opportunities()
         assert [one.opportunity_id for one in still] == [open_.record.opportunity_id]
+
+    perform(story)
+
+
+def beside(run: Run) -> list[str]:
+    """The same entries once more, in another partition, each after its original; what the run must say, in order."""
+    entries, run.records, run.references = run.entries, [], []
+    other = (NUMBER + 1) % KEYED_PARTITIONS
+    for turn, entry in enumerate(entries):
+        run.add(turn, 2 * turn, entry)
+        run.add(turn, 2 * turn + 1, replace(entry, partition=other))
+    FakeFollower.existing = list(run.references)
+    expected = []
+    for turn, entry in enumerate(entries):
+        place = (entry.epoch, entry.position)
+        at = [one.record for one in STORY.known if (one.record.journal_epoch, one.record.journal_position) == place]
+        expected += [f"{number} {one.opportunity_id} {one.revision}" for number in (NUMBER, other) for one in at]
+        assert turn or not at
+    return expected
+
+
+def said(run: Run) -> list[str]:
+    events = [decode_record(value, Opportunity) for value in run.events()]
+    return [f"{one.partition} {one.opportunity_id} {one.revision}" for one in events]
+
+
+EVERY = {(topic, number) for topic, _ in ALL for number in range(KEYED_PARTITIONS)}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_worker_with_all_partitions_says_everything_in_the_order_of_the_run(run_: Run, seed: int) -> None:
+    expected = beside(run_)
+    random.Random(seed).shuffle(run_.records)
+
+    async def story() -> None:
+        await run_.edge.assigned(EVERY)
+        await run_.edge.take_all(run_.records, run_.consumer)  # type: ignore[arg-type]
+        assert said(run_) == expected
+
+    perform(story)
+
+
+def test_workers_that_share_the_partitions_wait_for_no_other(run_: Run) -> None:
+    expected = beside(run_)
+
+    async def story() -> None:
+        await run_.edge.assigned(ALL)
+        mine = [record for record in run_.records if record.partition == NUMBER]
+        await run_.edge.take_all(mine, run_.consumer)  # type: ignore[arg-type]
+        assert said(run_) == [one for one in expected if one.startswith(f"{NUMBER} ")]
 
     perform(story)
 

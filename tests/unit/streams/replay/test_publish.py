@@ -1,6 +1,7 @@
 """A replay keeps order, content, time and place; its pace is the recorded one divided by the speed."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -140,6 +141,7 @@ def test_everything_is_published_in_order_with_its_place(publisher: FakePublishe
     assert records[0] == {"topic": "replay.r1.earlier", "value": b"seed"}
     replayed = [(one, Replayed.read(one["headers"], "input")) for one in records[1:] if one["headers"]]
     assert [told_.turn for _, told_ in replayed] == list(range(len(replayed)))
+    assert [told_.run_turn for _, told_ in replayed] == list(range(len(replayed)))
     for one, told_ in replayed:
         entry = told_.entry
         assert one["topic"] == f"replay.r1.{entry.topic.replace('eu.', 'eu-')}"
@@ -161,6 +163,20 @@ def test_everything_is_published_in_order_with_its_place(publisher: FakePublishe
     assert (done.first_ns, done.last_ns) == (stamps[0], stamps[-1])
     assert sum(done.records.values()) == len(replayed) + 1
     assert done.lead_in == 6  # what the detector was told when each of the two epochs began
+
+
+def test_turns_are_counted_for_each_partition_and_for_the_run(publisher: FakePublisher) -> None:
+    memory = told(list(crossings()))
+    one = script(memory)
+    entries = tuple((replace(epoch, partition=2), last) for epoch, last in one.epochs)
+    chosen = Filter(frozenset(), memory.reference)
+    both = items_of([one, PartitionScript(2, entries, ())], ALL, Records(memory), [], chosen)  # type: ignore[arg-type]
+    Replay("x", MANIFEST, lambda _: None).publish([], both, Pace(0))
+    replayed = [Replayed.read(one["headers"], "input") for one in publisher.records if one.get("headers")]
+    assert [told_.run_turn for told_ in replayed] == list(range(len(replayed)))
+    for number in (2, NUMBER):
+        turns = [told_.turn for told_ in replayed if told_.entry.partition == number]
+        assert turns == list(range(len(replayed) // 2))
 
 
 def test_a_replay_that_fails_or_is_stopped_says_so(publisher: FakePublisher) -> None:
