@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from infra.moments import parse_moment
 from infra.rebuild import Rebuilder, as_line
+from infra.stretch_options import moment
 from runtime import logs
 from runtime.settings import FeedSettings, KalshiSettings, load
 from schemas.records import Book, Region, Venue
@@ -25,8 +25,8 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     """The options of the verb."""
     verb.add_argument("--tape", metavar="NAME_OR_FOLDER", help="rebuild a tape, without Kafka")
     verb.add_argument("--venue", choices=VENUES, help="one venue (a tape: default both)")
-    verb.add_argument("--from", dest="from_ns", type=_moment, metavar="TIME", help="raw records from then on")
-    verb.add_argument("--to", dest="to_ns", type=_moment, metavar="TIME", help="raw records before then")
+    verb.add_argument("--from", dest="from_ns", type=moment, metavar="TIME", help="raw records from then on")
+    verb.add_argument("--to", dest="to_ns", type=moment, metavar="TIME", help="raw records before then")
     verb.add_argument("--connection", default="", help="one connection only")
     verb.add_argument("--frame", type=_number, metavar="N", help="with --connection: up to its record N")
     verb.add_argument("--market", action="append", default=[], help="show this market only; repeatable")
@@ -121,10 +121,3 @@ def _depth(text: str) -> int:
     if not _number(text):
         raise argparse.ArgumentTypeError("a book of 0 levels says nothing")
     return int(text)
-
-
-def _moment(text: str) -> int:
-    try:
-        return parse_moment(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None

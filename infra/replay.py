@@ -24,7 +24,7 @@ from schemas.records import Journal, Ticket
 from schemas.runs import RUN_HOME, group_of, run_creations, run_topic
 from schemas.topics import HOME, local_name
 from streams.replay.publish import Counts, Item, Pace, Replay, Stopped, controls_of, items_of
-from streams.replay.reading import JOURNAL, OPPORTUNITY, Known, read_journal, read_opportunities
+from streams.replay.reading import JOURNAL, OPPORTUNITY, by_partition, read_journal, read_opportunities
 from streams.replay.records import LiveRecords
 from streams.replay.runs import Manifest, RunExists, topics_of
 from streams.replay.script import Filter, PartitionScript, Stretch, script_of
@@ -118,9 +118,7 @@ class Prepared:
         """Read the journal and the opportunities; raises EmptyRange, Evicted, Unreadable, JournalError."""
         journal = read_journal(address, "", stretch.from_ns, stretch.to_ns)
         wanted = stretch.partitions()
-        known: dict[int, list[Known]] = {}
-        for one in read_opportunities(address, OPPORTUNITY):
-            known.setdefault(one.record.partition, []).append(one)
+        known = by_partition(read_opportunities(address, OPPORTUNITY))
         records = LiveRecords(address)
         if unknown := stretch.groups - records.groups():
             records.close()
@@ -137,7 +135,7 @@ class Prepared:
             records.prepare(script.number, script.first_offsets())
         return cls(address, stretch, scripts, records)
 
-    def items(self) -> "list[Item]":
+    def controls(self) -> list[Item]:
         """The controls of the stretch."""
         return controls_of(self._address, self._stretch)
 
@@ -174,7 +172,7 @@ def publish_run(address: str, wish: Wish, prepared: Prepared, stopping: Stopping
     )  # fmt: skip
     made = Replay(address, manifest, stopping.look)
     try:
-        items = items_of(prepared.scripts, stretch, prepared.records, prepared.items(), prepared.filter)
+        items = items_of(prepared.scripts, stretch, prepared.records, prepared.controls(), prepared.filter)
         return made.publish(prepared.seeds(), items, Pace(wish.speed, sleep=stopping.wait))
     finally:
         made.close()

@@ -15,7 +15,7 @@ from schemas.records import Region
 from schemas.runs import run_topic
 from streams.replay.compare import Comparison, Contrast, Telling, compare
 from streams.replay.journal import epochs_of
-from streams.replay.reading import OPPORTUNITY, read_journal, read_opportunities
+from streams.replay.reading import OPPORTUNITY, by_partition, read_journal, read_opportunities
 from streams.replay.runs import remove, require_run, runs
 from streams.replay.verify import with_headers
 
@@ -121,10 +121,9 @@ def _compare(options: argparse.Namespace, address: str) -> int:
 
 def _telling(address: str, run: str) -> Telling:
     known = list(read_opportunities(address, run_topic(run, OPPORTUNITY)))
+    placed = by_partition(known)
     epochs = {
-        number: epochs_of(
-            with_headers(records, [one for one in known if one.record.partition == number]), gaps=bool(run)
-        )[0]
+        number: epochs_of(with_headers(records, placed.get(number, ())), gaps=bool(run))[0]
         for number, records in read_journal(address, run, None, None).items()
     }
     return Telling(run or LIVE, epochs, known)

@@ -17,7 +17,7 @@ from schemas.runs import EARLIER, run_topic
 from schemas.topics import dead_letter_name
 from streams.replay.entry import Entry
 from streams.replay.journal import first_offsets
-from streams.replay.reading import OPPORTUNITY, Known, read_journal, read_opportunities
+from streams.replay.reading import OPPORTUNITY, by_partition, read_journal, read_opportunities
 from streams.replay.records import BOOKS, LiveRecords, RunRecords
 from streams.replay.runs import require_run
 from streams.replay.verify import Difference, Report, Verification, Wanted
@@ -71,14 +71,6 @@ def verify(address: str, wanted: Wanted) -> Report:
         dead = dead_lettered(address, wanted.run)
         report.undecodable = [one for one in report.undecodable if _address(one[0]) not in dead]
     return report
-
-
-def by_partition(known: Any) -> dict[int, list[Known]]:
-    """Opportunities by the partition they were decided in, in the order of their topic."""
-    found: dict[int, list[Known]] = {}
-    for one in known:
-        found.setdefault(one.record.partition, []).append(one)
-    return found
 
 
 def dead_lettered(address: str, run: str) -> set[tuple[str, int, int]]:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Final
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
 
 from infra.local.pipeline import Addresses
 from infra.local.stack import Stack
@@ -45,7 +44,7 @@ def group_lag(bootstrap: str, group: str, topics: Sequence[str]) -> int:
         ends = kafka.end_offsets(client, topics)
     finally:
         client.close()
-    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    admin = kafka.admin_client(bootstrap)
     places = [TopicPartition(topic, partition) for topic, partition in ends]
     (future,) = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, places)]).values()
     try:

@@ -11,7 +11,6 @@ from types import FrameType
 from typing import Final
 
 from infra.group_yaml import write_groups
-from infra.moments import parse_moment
 from infra.record.folder import Draft, check_free, tape_folder
 from infra.record.frames import RecordError
 from infra.record.kafka import Raw, Stretch, chosen, groups_at, markets_at, read_raw
@@ -19,6 +18,7 @@ from infra.record.notes import TIMES, notes
 from infra.record.order import DetectorOrder, InOrder
 from infra.record.recorder import Recorder, TimeOf, one_shard, received_ns
 from infra.record.rest import rest_bodies
+from infra.stretch_options import moment
 from producers.transcript import Followed
 from runtime import logs
 from runtime.settings import KalshiSettings, load
@@ -36,8 +36,8 @@ Bootstrap = Callable[[Region, Path | None], str]
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """The options of the verb."""
     verb.add_argument("--out", type=Path, metavar="FOLDER", required=True, help="the tape: a folder that is not there")
-    verb.add_argument("--from", dest="from_ns", type=_moment, metavar="TIME", help="what was received from then on")
-    verb.add_argument("--to", dest="to_ns", type=_moment, metavar="TIME", help="what was received before then")
+    verb.add_argument("--from", dest="from_ns", type=moment, metavar="TIME", help="what was received from then on")
+    verb.add_argument("--to", dest="to_ns", type=moment, metavar="TIME", help="what was received before then")
     verb.add_argument("--groups", nargs="+", action="extend", metavar="GROUP", help="these groups' markets only")
     verb.add_argument(
         "--times",
@@ -169,10 +169,3 @@ def _say_end(out: Path, groups: Sequence[Group], silent: Sequence[str], recorder
 
 def _say(text: str) -> None:
     print(f"dutchbook record: {text}", file=sys.stderr)
-
-
-def _moment(text: str) -> int:
-    try:
-        return parse_moment(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None

@@ -6,7 +6,7 @@ as fast as it can be read.
 
 import heapq
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -136,13 +136,12 @@ class Replay:
         run, counts = self._manifest.run, self.counts
         for value in seeds:
             self._publisher.publish(run_topic(run, EARLIER), value)
-        names: Mapping[str, str] = _Names(run)
         for number, item in enumerate(items):
             if number % TOLD_EVERY == 0:
                 self._told(counts)
             if not item.lead_in:
                 pace.wait(item.due_ns, begins=item.entry is not None and item.entry.kind == "input")
-            self._send(names[item.origin], item)
+            self._send(run_topic(run, item.origin), item)
 
     def _send(self, topic: str, item: Item) -> None:
         message, entry, counts = item.message, item.entry, self.counts
@@ -187,15 +186,3 @@ class Replay:
         )
         self._publisher.flush()
         return self._manifest
-
-
-class _Names(dict[str, str]):
-    """The run's topic of an origin."""
-
-    def __init__(self, run: str) -> None:
-        super().__init__()
-        self._run = run
-
-    def __missing__(self, origin: str) -> str:
-        name = self[origin] = run_topic(self._run, origin)
-        return name

@@ -3,7 +3,7 @@
 Every reader fixes its end when it begins. Topics are read outside any consumer group.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -108,6 +108,14 @@ def read_opportunities(bootstrap: str, topic: str) -> Iterator[Known]:
             raise Unreadable(f"{place_of(message)}: {error}") from error
         headers = message.headers() or ()
         yield Known(message.offset(), value, record, tuple(data for name, data in headers if name == JOURNAL_HEADER))
+
+
+def by_partition(known: Iterable[Known]) -> dict[int, list[Known]]:
+    """Opportunities by the partition they were decided in, in the order of their topic."""
+    found: dict[int, list[Known]] = {}
+    for one in known:
+        found.setdefault(one.record.partition, []).append(one)
+    return found
 
 
 # -- single records --------------------------------------------------------------------------------------------------

@@ -15,7 +15,6 @@ from schemas.topics import HOME
 GROUPS: Final = ("dutchbook-detector", "dutchbook-executor", *(f"dutchbook-gateway.{venue}" for venue in HOME))
 """The consumer groups of a run, by their live names."""
 DELETED_WITHIN_S: Final = 30.0
-State = str
 
 
 class UnknownRun(ValueError):
